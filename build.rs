@@ -1,0 +1,35 @@
+//! Link flags of the binary alone (in .cargo/config they would break the tests), and the commit it was built from.
+
+use std::process::Command;
+
+fn main() {
+    for arg in [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,--gc-sections",
+        "-Wl,--build-id=none",
+        "-Wl,-z,noexecstack",
+        "-Wl,-z,norelro",
+    ] {
+        println!("cargo:rustc-link-arg-bins={arg}");
+    }
+    println!("cargo:rerun-if-env-changed=ISOPOD_COMMIT");
+    println!("cargo:rerun-if-changed=.git/HEAD");
+    println!("cargo:rerun-if-changed=.git/refs/heads");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-env=ISOPOD_COMMIT={}", commit());
+}
+
+/// What `--version` prints: the environment decides (a release built outside of git), then git, else "unknown".
+fn commit() -> String {
+    if let Ok(given) = std::env::var("ISOPOD_COMMIT") {
+        return given;
+    }
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    match head {
+        Ok(out) if out.status.success() => String::from_utf8_lossy(&out.stdout).trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
