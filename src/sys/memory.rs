@@ -232,6 +232,7 @@ impl<T: Copy> Default for Growing<'_, T> {
 ///
 /// # Safety
 /// `T` must be valid as all zeroes, and its accesses must be made safe against the other process by `T` itself.
+#[expect(dead_code, reason = "the error slot of parent and child comes to use it")]
 pub(crate) unsafe fn shared<T>() -> Option<&'static T> {
     const { assert!(size_of::<T>() <= PAGE) };
     let address = map(PAGE, MAP_SHARED)?;
