@@ -3,6 +3,7 @@
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 pub use rustix::fs::CWD;
 
+use super::memory::Growing;
 use super::{Result, call};
 
 /// The standard descriptors, 0, 1 and 2: the caller of the program vouches for them.
@@ -53,6 +54,15 @@ pub fn close_range_cloexec(first: u32) -> Result<()> {
     .map(drop)
 }
 
+/// O_NONBLOCK, on a description that is ours alone.
+///
+/// # Errors
+/// EBADF.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = call("fcntl", || rustix::fs::fcntl_getfl(fd))?;
+    call("fcntl", || rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK))
+}
+
 /// Sets close-on-exec on one inherited descriptor, by number.
 ///
 /// # Errors
@@ -60,4 +70,41 @@ pub fn close_range_cloexec(first: u32) -> Result<()> {
 pub fn set_cloexec(number: RawFd, on: bool) -> Result<()> {
     let flags = if on { rustix::io::FdFlags::CLOEXEC } else { rustix::io::FdFlags::empty() };
     call("fcntl", || rustix::io::fcntl_setfd(inherited(number), flags))
+}
+
+/// A list of descriptors of any length, some places empty; closes them when dropped.
+#[derive(Default)]
+pub struct FdList(Growing<'static, RawFd>);
+
+impl FdList {
+    const NONE: RawFd = -1;
+
+    /// Appends a descriptor, or an empty place.
+    pub fn push(&mut self, fd: Option<OwnedFd>) {
+        self.0.push(fd.map_or(FdList::NONE, IntoRawFd::into_raw_fd));
+    }
+
+    /// The descriptor at a place.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<BorrowedFd<'_>> {
+        let fd = *self.0.as_slice().get(index)?;
+        // SAFETY: ours until `take` or `drop`, which need the list mutably.
+        (fd != FdList::NONE).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// Takes the descriptor at a place out.
+    pub fn take(&mut self, index: usize) -> Option<OwnedFd> {
+        let place = self.0.as_mut_slice().get_mut(index)?;
+        let fd = core::mem::replace(place, FdList::NONE);
+        // SAFETY: it was an `OwnedFd` when it came, and is not here any more.
+        (fd != FdList::NONE).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+impl Drop for FdList {
+    fn drop(&mut self) {
+        for index in 0..self.0.len() {
+            drop(self.take(index));
+        }
+    }
 }
