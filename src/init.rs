@@ -23,6 +23,8 @@ pub struct Inherited<'a> {
     pub link: Child,
     /// Trees opened beforehand; taken when they are attached.
     pub sources: Option<Sources>,
+    /// The namespaces to be joined, if that is left to init.
+    pub namespaces: Option<sys::fd::FdList>,
     /// Where the container's cgroups will be.
     pub hierarchies: &'a [Hierarchy<'a>],
     /// The socket that the terminal's other side is sent to.
@@ -57,6 +59,9 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
             orphaned();
         }
         identity::become_root()?;
+    }
+    if let Some(fds) = &inherited.namespaces {
+        namespaces::join(plan, fds)?;
     }
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;

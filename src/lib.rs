@@ -16,7 +16,12 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod error;
+pub mod host;
+pub mod init;
 pub mod json;
+pub mod link;
 pub mod log;
+pub mod plan;
+pub mod rootfs;
 pub mod spec;
 pub mod sys;

@@ -95,7 +95,7 @@ fn bits(set: &str, names: &[&str]) -> u64 {
 impl Capabilities {
     /// The names of one set, for people.
     pub fn names(set: u64) -> impl Iterator<Item = Name> {
-        (0..64).filter(move |bit| set >> bit & 1 != 0).map(|bit| match CAPABILITIES.get(bit) {
+        (0..64u32).filter(move |bit| set >> bit & 1 != 0).map(|bit| match CAPABILITIES.get(bit as usize) {
             Some(name) => Name::Known(name),
             None => Name::Number(bit),
         })

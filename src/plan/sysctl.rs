@@ -4,7 +4,6 @@ use core::ffi::CStr;
 
 use super::namespace::{self, Namespaces};
 use crate::error::{Error, Result};
-use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
 

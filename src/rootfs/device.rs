@@ -38,19 +38,13 @@ impl Rootfs<'_> {
             Ok(()) => {}
             Err(Errno::EXIST) => return check_existing(device, dir, cname),
             // A user namespace makes no nodes, nor does a runtime without CAP_MKNOD: the host's serve.
-            Err(Errno::PERM) => return self.bind(device, dir, name),
+            Err(Errno::PERM) => return bind_node(device, dir, name),
             Err(errno) => return Err(Error::errno("mknod", path, errno)),
         }
         if (device.uid, device.gid) != (0, 0) {
             file::chownat(dir, cname, device.uid, device.gid).context("chown", path)?;
         }
         Ok(())
-    }
-
-    fn bind(&self, device: &Device<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
-        let tree = host_node(device.path.given, device.kind, device.dev)?;
-        let target = made_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
-        move_mount(tree.as_fd(), target.as_fd()).context("move_mount", device.path.normal)
     }
 
     fn make_links(&self) -> Result<()> {
@@ -78,6 +72,13 @@ impl Rootfs<'_> {
         }
         Ok(())
     }
+}
+
+/// The host's node of the same path, in place of one of our own.
+fn bind_node(device: &Device<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let tree = host_node(device.path.given, device.kind, device.dev)?;
+    let target = made_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
+    move_mount(tree.as_fd(), target.as_fd()).context("move_mount", device.path.normal)
 }
 
 /// What is there already must be the very device; an image may have brought anything (CVE-2026-88265).
