@@ -16,5 +16,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod error;
+pub mod json;
 pub mod log;
+pub mod spec;
 pub mod sys;
