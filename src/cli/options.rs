@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Error, Result};
-use crate::sys::memory::{Growing, format};
+use crate::sys::memory::{self, Growing, format};
 
 /// An option as the table describes it.
 pub struct Opt {
@@ -191,8 +191,21 @@ fn complain(before: &str, what: impl core::fmt::Display, after: &str) -> Error {
 }
 
 /// The C string without its first bytes.
-fn tail(word: &'static CStr, from: usize) -> &'static CStr {
+pub(super) fn tail(word: &'static CStr, from: usize) -> &'static CStr {
     CStr::from_bytes_with_nul(&word.to_bytes_with_nul()[from..]).unwrap_or(c"")
+}
+
+/// The path without slashes at its end.
+pub(super) fn without_slashes(path: &'static CStr) -> &'static CStr {
+    let bytes = path.to_bytes();
+    match bytes.iter().rposition(|byte| *byte != b'/') {
+        Some(last) if last + 1 < bytes.len() => {
+            let copy = memory::copy(&bytes[..last + 2]);
+            copy[last + 1] = 0;
+            CStr::from_bytes_with_nul(copy).unwrap_or(path)
+        }
+        _ => path,
+    }
 }
 
 /// Bytes of the user's for a message: what is not UTF-8 shows as U+FFFD.
@@ -289,6 +302,13 @@ mod tests {
         ];
         for (words, expected) in table {
             assert_eq!(shown(words, Order::Anywhere), *expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn slashes_at_the_end_go() {
+        for (path, without) in [(c"/a/", c"/a"), (c"/a//", c"/a"), (c"/a", c"/a"), (c"/", c"/"), (c"", c"")] {
+            assert_eq!(without_slashes(path), without);
         }
     }
 

@@ -10,11 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
-use crate::json::Writer;
 use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd, IntoRawFd};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{CWD, memory};
+use crate::writer::Writer;
 
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;

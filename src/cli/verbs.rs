@@ -4,9 +4,8 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{create, delete, kill, list, run, spec, start, state};
+use super::{Outcome, create, delete, kill, list, run, spec, start, state};
 use crate::container::Context;
-use crate::error::Result;
 
 /// A verb.
 pub struct Verb {
@@ -21,7 +20,7 @@ pub struct Verb {
     /// Whether options may follow the words.
     pub order: Order,
     /// What it does; the result is the exit code.
-    pub run: fn(&Context, &Given) -> Result<i32>,
+    pub run: fn(&Context, &Given) -> Outcome,
 }
 
 /// The words that a verb takes.
