@@ -40,6 +40,13 @@ impl Error {
         Error { doing, subject: memory::text(subject), because, errno: None, hint: "" }
     }
 
+    /// The whole message in one piece, where engines or people expect a certain wording.
+    #[cold]
+    #[must_use]
+    pub fn says(message: fmt::Arguments<'_>) -> Error {
+        Error { doing: memory::format(message), subject: "", because: "", errno: None, hint: "" }
+    }
+
     /// A field of the config is wrong: `path` is its way from the top, as in `process.rlimits[3].type`.
     #[cold]
     #[must_use]

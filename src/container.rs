@@ -1,0 +1,113 @@
+//! The life cycle from outside: what the verbs do to a container, through its state directory, its init process and
+//! its cgroup.
+
+#![forbid(unsafe_code)]
+
+pub mod delete;
+pub mod id;
+pub mod kill;
+pub mod list;
+pub mod process;
+pub mod start;
+pub mod state;
+
+use core::ffi::CStr;
+
+use crate::error;
+use crate::sys::start::Start;
+
+/// The version of the OCI runtime specification that we follow.
+pub const SPEC_VERSION: &str = "1.3.0";
+
+/// What every verb is told.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// The directory with one state directory per container: `--root`.
+    pub root: &'static CStr,
+    /// Who makes cgroups.
+    pub manager: Manager,
+    /// What the kernel started us with; the environment has LISTEN_FDS and others.
+    pub start: Start,
+}
+
+/// Who makes cgroups: `--cgroup-manager`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manager {
+    /// We do, in cgroupfs.
+    Cgroupfs,
+    /// Nobody.
+    Disabled,
+}
+
+impl Manager {
+    /// The word on the command line and in the state file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Manager::Cgroupfs => "cgroupfs",
+            Manager::Disabled => "disabled",
+        }
+    }
+}
+
+/// What `create` and `run` are asked for.
+#[derive(Clone, Copy)]
+pub struct CreateRequest {
+    /// The container's name, checked.
+    pub id: &'static str,
+    /// The directory with `config.json` and, usually, the rootfs.
+    pub bundle: &'static CStr,
+    /// Another file than the bundle's `config.json`; relative to the current directory.
+    pub config: Option<&'static CStr>,
+    /// The socket that gets the terminal.
+    pub console_socket: Option<&'static CStr>,
+    /// Where init's pid is written.
+    pub pid_file: Option<&'static CStr>,
+    /// How many of the caller's descriptors, from 3 on, the container gets.
+    pub preserve_fds: u32,
+    /// `run` returns once the container is started.
+    pub detach: bool,
+    /// `run` leaves the ended container for `delete`.
+    pub keep: bool,
+    /// MS_MOVE instead of pivot_root(2).
+    pub no_pivot: bool,
+    /// Init stays in our session keyring.
+    pub no_new_keyring: bool,
+}
+
+/// Made by the room of the same name; here so that the verbs have something to call.
+pub mod create {
+    use super::{Context, CreateRequest};
+    use crate::error::{Error, Result};
+
+    /// Makes a container, ready to be started.
+    ///
+    /// # Errors
+    /// Always, yet.
+    pub fn create(_: &Context, request: &CreateRequest) -> Result<()> {
+        Err(Error::says(format_args!("create {}: not there yet", request.id)))
+    }
+
+    /// Makes a container and starts it; waits for its end unless detached.
+    ///
+    /// # Errors
+    /// Always, yet.
+    pub fn run(_: &Context, request: &CreateRequest) -> Result<i32> {
+        Err(Error::says(format_args!("run {}: not there yet", request.id)))
+    }
+}
+
+/// Whether all processes of the container are frozen.
+fn is_frozen(_: &state::State<'_>) -> error::Result<bool> {
+    Ok(false)
+}
+
+/// Sends a signal to every process of the container's cgroup; `false` if there was none.
+fn signal_cgroup(_: &state::State<'_>, _: u32) -> error::Result<bool> {
+    Ok(false)
+}
+
+/// Removes the container's cgroup and kills what is left in it.
+fn remove_cgroup(_: &state::State<'_>) -> error::Result<()> {
+    Ok(())
+}
