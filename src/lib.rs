@@ -15,8 +15,11 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod cgroup;
 pub mod error;
+pub mod host;
 pub mod json;
 pub mod log;
+pub mod plan;
 pub mod spec;
 pub mod sys;
