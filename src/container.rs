@@ -3,7 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+mod child;
+pub mod create;
 pub mod delete;
+mod foreground;
 pub mod id;
 pub mod kill;
 pub mod list;
@@ -13,7 +16,9 @@ pub mod state;
 
 use core::ffi::CStr;
 
-use crate::error;
+use crate::cgroup::Cgroup;
+use crate::error::Result;
+use crate::host::{self, Cgroups};
 use crate::sys::start::Start;
 
 /// The version of the OCI runtime specification that we follow.
@@ -75,39 +80,28 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// Made by the room of the same name; here so that the verbs have something to call.
-pub mod create {
-    use super::{Context, CreateRequest};
-    use crate::error::{Error, Result};
-
-    /// Makes a container, ready to be started.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub fn create(_: &Context, request: &CreateRequest) -> Result<()> {
-        Err(Error::says(format_args!("create {}: not there yet", request.id)))
-    }
-
-    /// Makes a container and starts it; waits for its end unless detached.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub fn run(_: &Context, request: &CreateRequest) -> Result<i32> {
-        Err(Error::says(format_args!("run {}: not there yet", request.id)))
-    }
+/// The cgroup that a state names.
+fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    Cgroup::new(cgroups, state.cgroup_path)
 }
 
 /// Whether all processes of the container are frozen.
-fn is_frozen(_: &state::State<'_>) -> error::Result<bool> {
-    Ok(false)
+fn is_frozen(state: &state::State<'_>) -> Result<bool> {
+    Ok(cgroup_of(state)?.is_frozen())
 }
 
-/// Sends a signal to every process of the container's cgroup; `false` if there was none.
-fn signal_cgroup(_: &state::State<'_>, _: u32) -> error::Result<bool> {
-    Ok(false)
+/// Sends a signal to every process of the container's cgroup; `false` if it has none.
+fn signal_cgroup(state: &state::State<'_>, signal: u32) -> Result<bool> {
+    let cgroup = cgroup_of(state)?;
+    if cgroup.places().is_empty() {
+        return Ok(false);
+    }
+    cgroup.kill_all(signal)?;
+    Ok(true)
 }
 
 /// Removes the container's cgroup and kills what is left in it.
-fn remove_cgroup(_: &state::State<'_>) -> error::Result<()> {
-    Ok(())
+fn remove_cgroup(state: &state::State<'_>) -> Result<()> {
+    cgroup_of(state)?.remove()
 }

@@ -9,6 +9,7 @@ mod exec;
 mod identity;
 pub mod namespaces;
 
+use crate::cgroup::Doors;
 use crate::error::{Context, Error, Result};
 use crate::link::{Child, Step};
 use crate::log::{self, Level};
@@ -25,7 +26,9 @@ pub struct Inherited<'a> {
     pub sources: Option<Sources>,
     /// The namespaces to be joined, if that is left to init.
     pub namespaces: Option<sys::fd::FdList>,
-    /// Where the container's cgroups will be.
+    /// The way into its cgroups.
+    pub doors: Doors<'a>,
+    /// Where its cgroups are.
     pub hierarchies: &'a [Hierarchy<'a>],
     /// The socket that the terminal's other side is sent to.
     pub console: Option<OwnedFd>,
@@ -71,24 +74,12 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources)?;
-    // As late as possible: until then, the runtime makes the cgroups while we mount.
-    let mut placed = false;
-    let link = &inherited.link;
-    let mut in_cgroup = || -> Result<()> {
-        if !core::mem::replace(&mut placed, true) {
-            if !link.wait(Step::Placed) {
-                orphaned();
-            }
-            // Its root is the cgroup that we are in when it is made.
-            if plan.namespaces.new & kind::CGROUP != 0 {
-                namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
-            }
-        }
-        Ok(())
-    };
-    let hierarchies = inherited.hierarchies;
-    rootfs.mount_all(|| in_cgroup().map(|()| hierarchies))?;
-    in_cgroup()?;
+    inherited.doors.enter()?;
+    // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
+    if plan.namespaces.new & kind::CGROUP != 0 {
+        namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
+    }
+    rootfs.mount_all(inherited.hierarchies)?;
 
     rootfs.make_devices()?;
     // Through the kernel's own files, before an image can be looked at in their place.

@@ -15,6 +15,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod cgroup;
 pub mod cli;
 pub mod container;
 pub mod date;

@@ -16,8 +16,6 @@ use crate::sys::{AsFd, OwnedFd, socket};
 pub enum Step {
     /// The id maps of its user namespace are written.
     Mapped = b'M',
-    /// It is in its cgroups.
-    Placed = b'P',
     /// The state is on disk: it may become the user's program.
     Start = b'S',
 }
@@ -112,9 +110,9 @@ mod tests {
     #[test]
     fn steps_and_reports_cross() {
         let (parent, child) = pair().expect("a socket pair");
-        parent.tell(Step::Placed);
+        parent.tell(Step::Mapped);
         parent.tell(Step::Start);
-        assert!(child.wait(Step::Placed) && child.wait(Step::Start));
+        assert!(child.wait(Step::Mapped) && child.wait(Step::Start));
         child.ready();
         assert!(child.failed(&Error::errno("open", &"x".repeat(4000), Errno::NOENT)));
         drop(child);
@@ -128,6 +126,6 @@ mod tests {
     fn a_dead_runtime_is_noticed() {
         let (parent, child) = pair().expect("a socket pair");
         drop(parent);
-        assert!(!child.wait(Step::Placed));
+        assert!(!child.wait(Step::Start));
     }
 }

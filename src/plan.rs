@@ -19,6 +19,7 @@ use core::fmt;
 
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
+use crate::json::Map;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
@@ -63,7 +64,7 @@ pub struct Plan<'a> {
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     /// What `state` prints.
-    pub annotations: &'a [(&'a str, &'a str)],
+    pub annotations: Map<'a, &'a str>,
 }
 
 /// The root file system.
@@ -144,7 +145,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         keyring,
         process: process::plan(process, request.listen_fds)?,
         preserve_fds: request.preserve_fds + request.listen_fds,
-        annotations: memory::copy(&spec.annotations),
+        annotations: spec.annotations,
     })
 }
 

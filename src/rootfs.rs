@@ -32,18 +32,18 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Opens them; the current directory is the bundle.
+    /// Opens them; relative paths are the bundle's.
     ///
     /// # Errors
     /// A source that does not exist or cannot be opened.
-    pub fn open(plan: &Plan<'_>) -> Result<Sources> {
+    pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
         let path = plan.root.path;
-        let root = open_tree_clone(CWD, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let root = open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
         let mut binds = FdList::default();
         for mount in plan.mounts {
             binds.push(match mount.what {
                 What::Bind { source, recursive } => {
-                    let tree = open_tree_clone(CWD, source, recursive);
+                    let tree = open_tree_clone(bundle, source, recursive);
                     Some(tree.context_with(
                         "open the source of",
                         format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
@@ -105,15 +105,14 @@ impl<'a> Rootfs<'a> {
         self.sources.root.as_fd()
     }
 
-    /// Performs the plan's mounts in their order. `cgroups` gives what a cgroup mount is made of, when one comes.
+    /// Performs the plan's mounts in their order; `hierarchies` is what a cgroup mount is made of.
     ///
     /// # Errors
     /// The kernel's, with the mount's place and destination.
-    pub fn mount_all(&mut self, mut cgroups: impl FnMut() -> Result<&'a [Hierarchy<'a>]>) -> Result<()> {
+    pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
         for mount in self.plan.mounts {
             let tree = match mount.what {
                 What::Cgroup => {
-                    let hierarchies = cgroups()?;
                     self.mount_cgroups(mount, hierarchies)?;
                     continue;
                 }

@@ -5,10 +5,11 @@ use core::ffi::CStr;
 
 use super::child::{self, Spawned};
 use super::foreground::{self, Init};
-use super::process::start_time;
-use super::state::{State, StateDir};
+use super::process::Stat;
+use super::state::{START_FIFO, State, StateDir};
 use super::{CreateRequest, Manager};
 use crate::cgroup::Cgroup;
+use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
@@ -16,13 +17,11 @@ use crate::link::{self, Report, Step};
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket, time};
-use crate::{debug, spec, warn};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
+use crate::{spec, warn};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;
-/// The fifo whose opening for writing starts a created container.
-pub(super) const EXEC_FIFO: &CStr = c"exec.fifo";
 
 /// Makes a container whose process waits for `start`.
 ///
@@ -46,7 +45,8 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
         None => foreground::supervise(&made.init)?,
     };
     if !request.keep {
-        remove(made.cgroup, made.state)?;
+        made.cgroup.remove()?;
+        made.dir.remove()?;
     }
     Ok(code)
 }
@@ -59,15 +59,15 @@ enum Until {
 }
 
 /// A container that is made.
-struct Made {
+struct Made<'a> {
     init: Init,
-    state: StateDir,
-    cgroup: Cgroup,
+    dir: StateDir<'static>,
+    cgroup: Cgroup<'a>,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
 }
 
-fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made> {
+fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
     let listen_fds = listen_fds(context)?;
     check_preserved(request.preserve_fds + listen_fds)?;
     file::fill_standard().context("open", "/dev/null")?;
@@ -81,7 +81,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         Manager::Cgroupfs => host::cgroups()?,
         Manager::Disabled => Cgroups::None,
     };
-    let plan = plan::compile(
+    let plan = memory::keep(plan::compile(
         spec,
         &cgroups,
         &plan::Request {
@@ -92,186 +92,180 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             listen_fds,
             preserve_fds: request.preserve_fds,
         },
-    )?;
-    check_terminal(&plan, request, until)?;
+    )?);
+    check_terminal(plan, request, until)?;
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let state = StateDir::create(context, request.id)?;
-    let made = in_state(request, until, &plan, &cgroups, bundle, &state, context);
-    match made {
-        Ok((init, cgroup, master)) => Ok(Made { init, state, cgroup, master }),
-        Err(error) => {
-            let _ = state.remove();
-            Err(error)
-        }
-    }
+    let maker = Maker { context, request, until, plan, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let dir = StateDir::create(context, request.id)?;
+    maker.make(dir, bundle)
 }
 
-type Parts = (Init, Cgroup, Option<OwnedFd>);
-
-fn in_state(
-    request: &CreateRequest,
+/// What the steps of making a container share.
+struct Maker<'r, 'a> {
+    context: &'r super::Context,
+    request: &'r CreateRequest,
     until: Until,
-    plan: &Plan<'_>,
-    cgroups: &Cgroups<'_>,
-    bundle: OwnedFd,
-    dir: &StateDir,
-    context: &super::Context,
-) -> Result<Parts> {
-    let bundle_path = absolute(request.bundle)?;
-    let mut state = State {
-        id: plan.id,
-        bundle: bundle_path,
-        rootfs: rootfs_path(bundle_path, plan.root.path),
-        created: time::realtime(),
-        owner: process::geteuid(),
-        cgroup_path: plan.cgroup.path,
-        cgroup_manager: context.manager.name(),
-        annotations: plan.annotations.into(),
-        ..State::default()
-    };
-    dir.write(&state)?;
+    plan: &'a Plan<'a>,
+    cgroup: Cgroup<'a>,
+}
 
-    let console = Console::open(plan, request)?;
-    let fds = child::open_namespaces(plan)?;
-    let sources = Sources::open(plan, bundle.as_fd())?;
-    let start = if until == Until::Created { Some(make_fifo(dir)?) } else { None };
-    let hierarchies = hierarchies(plan, cgroups);
-    let mut cgroup = Cgroup::prepare(&plan.cgroup, cgroups)?;
-    let (parent, ours) = link::pair()?;
-    let signal_mask = process::set_signal_mask(foreground::ALL);
-    // A child whose end nobody is told of could not be waited for; our caller may have ignored this signal.
-    process::reset_signal(foreground::SIGCHLD);
-    // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+/// What exists of a container that is not complete, to be undone if it never will be.
+struct Undo<'a> {
+    dir: Option<StateDir<'static>>,
+    cgroup: Option<Cgroup<'a>>,
+    init: Option<Init>,
+}
 
-    let (pid, pidfd) = match child::spawn(plan, &fds, cgroup.birthplace()) {
-        Ok(Spawned::Runtime { pid, pidfd }) => (pid, pidfd),
-        Ok(Spawned::Init) => {
-            // The other end must close when the runtime dies, and so must the lock on its state.
-            drop(parent);
-            dir.close_in_child();
-            let inherited = Inherited {
-                link: ours,
-                sources: Some(sources),
-                hierarchies,
-                console: console.theirs,
-                start,
-                signal_mask,
-                namespaces: child::init_joins(plan).then_some(fds),
-            };
-            init::main(plan, inherited)
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        const SIGKILL: u32 = 9;
+        if let Some(init) = &self.init {
+            let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
+            let _ = process::wait(init.pid, true);
         }
-        Err(error) => {
-            let _ = cgroup.remove();
-            return Err(error);
-        }
-    };
-    drop((ours, sources, fds, start, console.theirs));
-    let init = Init { pid, pidfd };
-    match meanwhile(request, until, plan, dir, &mut state, &mut cgroup, &init, &parent) {
-        Ok(()) => {}
-        Err(error) => {
-            undo(&init, cgroup);
-            return Err(error);
+        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+        let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
+        for error in [cgroup.err(), dir.err()].into_iter().flatten() {
+            warn!("{error}, ignored");
         }
     }
-    let master = match console.ours {
-        Some(socket) => match receive_master(&socket) {
-            Ok(master) => Some(master),
-            Err(error) => {
-                undo(&init, cgroup);
-                return Err(error);
+}
+
+impl<'a> Maker<'_, 'a> {
+    fn make(&self, dir: StateDir<'static>, bundle: OwnedFd) -> Result<Made<'a>> {
+        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
+        let master = self.make_or_undo(&mut undo, bundle)?;
+        // Complete: what was to be undone is the container's now.
+        match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
+            (Some(mut dir), Some(init), Some(cgroup)) => {
+                dir.unlock();
+                Ok(Made { init, dir, cgroup, master })
             }
-        },
-        None => None,
-    };
-    Ok((init, cgroup, master))
-}
-
-/// The runtime's half of the work, while init does its own.
-#[expect(clippy::too_many_arguments, reason = "the steps in their order are one story")]
-fn meanwhile(
-    request: &CreateRequest,
-    until: Until,
-    plan: &Plan<'_>,
-    dir: &StateDir,
-    state: &mut State<'_>,
-    cgroup: &mut Cgroup,
-    init: &Init,
-    link: &link::Parent,
-) -> Result<()> {
-    state.pid = init.pid;
-    if let Some(maps) = &plan.namespaces.maps {
-        write_maps(init.pid, maps)?;
-        link.tell(Step::Mapped);
-    }
-    cgroup.place(init.pid)?;
-    link.tell(Step::Placed);
-    if let Some(score) = plan.process.oom_score_adj {
-        put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
-            .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
-    }
-    state.start_time = start_time(init.pid)?;
-    dir.write(state)?;
-    match until {
-        Until::Started => {
-            if let Some(path) = request.pid_file {
-                write_pid_file(path, init.pid)?;
-            }
-            link.tell(Step::Start);
-            hear_ready(link, cgroup, init)?;
-            // Its end shows when the user's program has taken over, or it could not.
-            hear_closed(link)
-        }
-        Until::Created => {
-            hear_ready(link, cgroup, init)?;
-            match request.pid_file {
-                Some(path) => write_pid_file(path, init.pid),
-                None => Ok(()),
-            }
+            _ => Err(Error::because("create", self.request.id, "something is missing")),
         }
     }
-}
 
-fn hear_ready(link: &link::Parent, cgroup: &Cgroup, init: &Init) -> Result<()> {
-    match link.hear()? {
-        Report::Ready => Ok(()),
-        Report::Failed(error) => Err(error),
-        Report::Closed => Err(died(cgroup, init)),
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: OwnedFd) -> Result<Option<OwnedFd>> {
+        let Some(dir) = &undo.dir else { return Ok(None) };
+        let plan = self.plan;
+        let bundle_path = absolute(self.request.bundle)?;
+        let mut state = State {
+            id: plan.id,
+            bundle: bundle_path,
+            rootfs: rootfs_path(bundle_path, plan.root.path),
+            created: memory::format(format_args!("{}", Timestamp::now())),
+            owner: process::geteuid(),
+            cgroup_path: plan.cgroup.path,
+            cgroup_manager: self.context.manager.name(),
+            terminal: plan.process.terminal.is_some(),
+            annotations: plan.annotations,
+            ..State::default()
+        };
+        dir.write(&state)?;
+
+        let console = Console::open(plan, self.request)?;
+        let fds = child::open_namespaces(plan)?;
+        let sources = Sources::open(plan, bundle.as_fd())?;
+        let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
+        let (parent, ours) = link::pair()?;
+        let doors = self.cgroup.create(plan.cgroup.writes)?;
+        undo.cgroup = Some(self.cgroup);
+        // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
+        let signal_mask = process::set_signal_mask(foreground::ALL);
+        process::reset_signal(foreground::SIGCHLD);
+        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+
+        match child::spawn(plan, &fds, doors.birthplace())? {
+            Spawned::Init => {
+                // These must close when the runtime dies: the link, and the lock on the state.
+                drop((parent, console.ours, undo.dir.take()));
+                let inherited = Inherited {
+                    link: ours,
+                    sources: Some(sources),
+                    namespaces: child::init_joins(plan).then_some(fds),
+                    doors,
+                    hierarchies: self.hierarchies(),
+                    console: console.theirs,
+                    start,
+                    signal_mask,
+                };
+                init::main(plan, inherited)
+            }
+            Spawned::Runtime { pid, pidfd } => undo.init = Some(Init { pid, pidfd }),
+        }
+        drop((ours, sources, fds, start, doors, console.theirs));
+        let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
+        state.pid = init.pid;
+        self.meanwhile(&mut state, dir, init, &parent)?;
+        console.ours.map(|socket| receive_master(&socket)).transpose()
     }
-}
 
-fn hear_closed(link: &link::Parent) -> Result<()> {
-    match link.hear()? {
-        Report::Failed(error) => Err(error),
-        Report::Ready | Report::Closed => Ok(()),
+    /// The runtime's half of the work, while init does its own.
+    fn meanwhile(&self, state: &mut State<'_>, dir: &StateDir<'_>, init: &Init, link: &link::Parent) -> Result<()> {
+        if let Some(maps) = &self.plan.namespaces.maps {
+            put_proc(init.pid, "uid_map", maps.uid)?;
+            put_proc(init.pid, "gid_map", maps.gid)?;
+            link.tell(Step::Mapped);
+        }
+        if let Some(score) = self.plan.process.oom_score_adj {
+            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        }
+        let stat = Stat::of(init.pid)?;
+        state.start_time = stat.map_or(0, |stat| stat.start_time);
+        dir.write(state)?;
+        let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
+        if self.until == Until::Created {
+            self.hear_ready(link, init)?;
+            return write_pid_file();
+        }
+        write_pid_file()?;
+        link.tell(Step::Start);
+        self.hear_ready(link, init)?;
+        // The end of its side shows that the user's program has taken over.
+        match link.hear()? {
+            Report::Failed(error) => Err(error),
+            Report::Ready | Report::Closed => Ok(()),
+        }
     }
-}
 
-/// Init died without a word: most often of the container's memory limit.
-#[cold]
-fn died(cgroup: &Cgroup, init: &Init) -> Error {
-    let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-    if cgroup.oom_killed() {
-        return Error::says(format_args!("the container's init was killed: OOM: the memory limit could be too low"));
+    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
+        match link.hear()? {
+            Report::Ready => Ok(()),
+            Report::Failed(error) => Err(error),
+            Report::Closed => Err(self.died(init)),
+        }
     }
-    Error::says(format_args!("the container's init ended before it was ready, with code {status}"))
-}
 
-/// Everything that was made goes again.
-fn undo(init: &Init, cgroup: Cgroup) {
-    const SIGKILL: u32 = 9;
-    let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
-    let _ = process::wait(init.pid, true);
-    if let Err(error) = cgroup.remove() {
-        warn!("{error}, ignored");
+    /// Init died without a word: most often of the container's memory limit.
+    #[cold]
+    fn died(&self, init: &Init) -> Error {
+        let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
+        if self.cgroup.oom_killed() {
+            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        }
+        Error::says(format_args!("container `{}`: its init ended before it was ready, with code {status}", self.plan.id))
     }
-}
 
-fn remove(cgroup: Cgroup, state: StateDir) -> Result<()> {
-    cgroup.remove()?;
-    state.remove()
+    /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
+    fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
+        let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
+        for place in self.cgroup.places() {
+            let name = place.hierarchy.directory;
+            let mut links: Growing<'a, &'a CStr> = Growing::new();
+            let controllers = text(name);
+            // `cpu,cpuacct`: both words are links to it.
+            for word in controllers.split(',').filter(|word| *word != controllers) {
+                if let Some(link) = memory::cstr(word) {
+                    links.push(link);
+                }
+            }
+            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+        }
+        list.finish()
+    }
 }
 
 /// Reads the config, from the bundle unless the caller names another file.
@@ -351,26 +345,10 @@ fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
-fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
-    file::mknodat(dir.fd(), EXEC_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
+fn make_fifo(dir: &StateDir<'_>) -> Result<OwnedFd> {
+    file::mknodat(dir.fd(), START_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
     let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
-    file::openat(dir.fd(), EXEC_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
-}
-
-/// Where the container's cgroups will be, for its `/sys/fs/cgroup`.
-fn hierarchies<'a>(plan: &Plan<'a>, cgroups: &Cgroups<'_>) -> &'a [Hierarchy<'a>] {
-    let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
-    for (name, path, links) in plan.cgroup.mounts(cgroups) {
-        list.push(Hierarchy { name, path, links });
-    }
-    debug!("{} cgroup hierarchies", list.len());
-    list.finish()
-}
-
-/// The maps of a new user namespace: user_namespaces(7).
-fn write_maps(pid: i32, maps: &plan::namespace::Maps<'_>) -> Result<()> {
-    put_proc(pid, "uid_map", maps.uid)?;
-    put_proc(pid, "gid_map", maps.gid)
+    file::openat(dir.fd(), START_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
 }
 
 /// A file of a process in the host's procfs.

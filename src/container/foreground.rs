@@ -6,7 +6,7 @@ use crate::sys::event::{PollFd, PollFlags, poll};
 use crate::sys::process::{self, SignalSet};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal};
 
-const SIGCHLD: u32 = 17;
+pub(super) const SIGCHLD: u32 = 17;
 const SIGWINCH: u32 = 28;
 /// Every signal that can be blocked.
 pub(super) const ALL: SignalSet = SignalSet::MAX;

@@ -4,7 +4,8 @@ pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, R
 pub use rustix::fs::CWD;
 
 use super::memory::Growing;
-use super::{Result, call};
+use super::file::{Mode, OFlags};
+use super::{Errno, Result, call};
 
 /// The standard descriptors, 0, 1 and 2: the caller of the program vouches for them.
 #[must_use]
@@ -36,11 +37,31 @@ pub fn dup_to_standard(fd: impl AsFd, number: RawFd) -> Result<()> {
         .map(drop)
 }
 
+/// Marks everything from `first` on close-on-exec, whoever left it open.
+///
+/// # Errors
+/// The kernel's.
+pub fn cloexec_from(first: u32) -> Result<()> {
+    match close_range_cloexec(first) {
+        // Before Linux 5.11: one by one, as the kernel lists them.
+        Err(Errno::NOSYS | Errno::INVAL) => {
+            let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+            super::file::each_entry(list.as_fd(), |name, _| {
+                match name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) {
+                    Some(number) if number >= first as RawFd => set_cloexec(number, true),
+                    _ => Ok(()),
+                }
+            })
+        }
+        done => done,
+    }
+}
+
 /// close_range(2) from `first` on: close-on-exec for whatever was open before us.
 ///
 /// # Errors
 /// ENOSYS before Linux 5.9, EINVAL before 5.11.
-pub fn close_range_cloexec(first: u32) -> Result<()> {
+fn close_range_cloexec(first: u32) -> Result<()> {
     /// linux/close_range.h
     const CLOSE_RANGE_CLOEXEC: usize = 4;
     // SAFETY: closes nothing now.
