@@ -61,3 +61,11 @@ pub fn set_cloexec(number: RawFd, on: bool) -> Result<()> {
     let flags = if on { rustix::io::FdFlags::CLOEXEC } else { rustix::io::FdFlags::empty() };
     call("fcntl", || rustix::io::fcntl_setfd(inherited(number), flags))
 }
+
+/// Closes a descriptor whose owner stays behind in the parent: in a child that only ever executes or exits, nobody
+/// drops its copy of the owner, which would close the number a second time.
+pub fn close_in_child(fd: BorrowedFd<'_>) {
+    // SAFETY: the caller is such a child.
+    let _ =
+        unsafe { super::raw("close", linux_raw_sys::general::__NR_close, [fd.as_raw_fd() as usize, 0, 0, 0, 0, 0]) };
+}
