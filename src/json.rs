@@ -1,43 +1,39 @@
 //! JSON: reading through serde and serde-json-core without a heap, and writing.
 //!
 //! What is read borrows from the text; what cannot be borrowed (lists, strings with escapes) lies in the arena. So
-//! every value is `Copy` and lives as long as the text. `null` is the same as absent, unknown members are ignored,
-//! and an error says where: by line and column if the text is no JSON, else by the path of the value.
+//! every value is `Copy` and lives as long as the text. A member that is `null` is the same as an absent one, unknown
+//! members are ignored, and an error says where: by line and column if the text is no JSON, else by the path of the
+//! value.
+//!
+//! Derived `Deserialize` would put a copy of serde-json-core into each of its types, some 100 KiB for `spec`. So the
+//! types only say where a value belongs (`Value`, `Object`), and one visitor in `read` serves all of them.
 
 #![forbid(unsafe_code)]
 
 mod object;
+mod read;
 mod syntax;
 mod trail;
 mod value;
 
 pub(crate) use object::object;
-#[doc(hidden)]
-pub use object::read_object;
-pub use object::{Members, Object};
-pub use trail::Trail;
-pub use value::{List, Map, Value};
+pub use object::{Map, Object};
+pub use read::{Failed, Items, Members};
+pub(crate) use value::value;
+pub use value::{List, Slot, Value};
 
-use serde_json_core::de::Deserializer;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Reads a value from the text of `config.json`.
-pub fn from_slice<'a, T: Value<'a>>(text: &'a [u8]) -> Result<T> {
+pub fn from_slice<'a, T: Value<'a> + Default>(text: &'a [u8]) -> Result<T> {
     from_document("config.json", text)
 }
 
-/// Reads a value from a text whose errors begin with this name.
-pub fn from_document<'a, T: Value<'a>>(name: &'static str, text: &'a [u8]) -> Result<T> {
-    // serde-json-core is lenient, and recurses as deep as the text does. After this check it cannot go wrong, but for
-    // values of the wrong type.
-    syntax::check(text).map_err(|error| Error { doing: name, ..error })?;
-    let mut trail = Trail::new();
-    let mut from = Deserializer::new(text, None);
-    match T::read(&mut from, &mut trail) {
-        Ok(value) if from.end().is_ok() => Ok(value),
-        _ => Err(Error { doing: name, ..trail.error(text, T::KIND) }),
-    }
+/// Reads a value from a text; errors begin with `name`.
+pub fn from_document<'a, T: Value<'a> + Default>(name: &'static str, text: &'a [u8]) -> Result<T> {
+    let mut value = T::default();
+    read::document(name, text, value.slot())?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -26,10 +26,12 @@ pub use seccomp::{Seccomp, Syscall, SyscallArg};
 
 use crate::error::Result;
 use crate::json::{self, List, Map, object};
+use crate::sys::memory;
 
 /// Reads `config.json`. The result borrows from the text.
 pub fn parse(text: &[u8]) -> Result<&Spec<'_>> {
-    json::from_slice(text)
+    let spec = json::from_slice::<Spec<'_>>(text)?;
+    Ok(memory::keep(spec))
 }
 
 object! {

@@ -1,113 +1,35 @@
-//! Objects: structs whose members all have a name and may all be absent.
+//! Objects: structs, each field a member with a name, and maps, whose names are data.
 
-use core::fmt;
+use core::ops::Deref;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use super::read::{Failed, Members};
+use super::value::{New, Slot, Value};
+use crate::sys::memory::{self, Growing};
 
-use super::trail::{Step, Trail};
-use super::value::{Seed, Value, plain};
-
-/// A struct that is read from an object; `object!` writes the code.
-pub trait Object<'a>: Copy + Default + 'a {
-    /// Reads the value of the member that was just named, or ignores it.
-    fn set<A: MapAccess<'a>>(&mut self, key: &str, from: &mut Members<'_, 'a, A>) -> Result<(), A::Error>;
+/// What takes in the members of an object, one after the other.
+pub trait Object<'a> {
+    /// Where the value of the member of this name goes; `None` if nobody wants it. Not called for `null`.
+    fn member(&mut self, name: &'a str) -> Option<Slot<'_, 'a>>;
 }
 
-/// Where a member's value comes from.
-pub struct Members<'t, 'a, A> {
-    access: A,
-    trail: &'t mut Trail<'a>,
-}
-
-impl<'a, A: MapAccess<'a>> Members<'_, 'a, A> {
-    /// The value of the member that was just named.
-    #[inline]
-    pub fn value<T: Value<'a>>(&mut self) -> Result<T, A::Error> {
-        self.trail.expect(T::KIND);
-        self.access.next_value_seed(Seed::new(self.trail))
-    }
-
-    /// Skips it.
-    #[inline]
-    pub fn ignore(&mut self) -> Result<(), A::Error> {
-        self.access.next_value::<IgnoredAny>().map(|_| ())
+/// An object that lies in the arena, so that nobody has to move it.
+impl<'a, T: Object<'a> + Copy + Default + 'a> Value<'a> for Option<&'a T> {
+    fn slot(&mut self) -> Slot<'_, 'a> {
+        Slot::New(self)
     }
 }
 
-/// Calls `member` for each member of the object, with its name as the text spells it and the way to its value.
-pub(super) fn each<'a, D, F>(from: D, trail: &mut Trail<'a>, member: F) -> Result<(), D::Error>
-where
-    D: Deserializer<'a>,
-    F: Each<'a>,
-{
-    from.deserialize_map(Walk { trail, member })
-}
-
-/// What `each` calls.
-pub(super) trait Each<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: &'a str, from: &mut Members<'_, 'a, A>) -> Result<(), A::Error>;
-}
-
-struct Walk<'t, 'a, F> {
-    trail: &'t mut Trail<'a>,
-    member: F,
-}
-
-impl<'a, F: Each<'a>> Visitor<'a> for Walk<'_, 'a, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(mut self, access: A) -> Result<(), A::Error> {
-        let mut members = Members { access, trail: self.trail };
-        let mut key = "";
-        loop {
-            // In correct JSON, to find no next key means that the last value was an integer with something behind it:
-            // a fraction or an exponent.
-            let result = match members.access.next_key::<&'a str>() {
-                Ok(None) => return Ok(()),
-                Ok(Some(next)) => {
-                    key = next;
-                    self.member.member(plain(key), &mut members)
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
-                members.trail.push(Step::Key(key));
-                return Err(error);
-            }
-        }
+impl<'a, T: Object<'a> + Copy + Default + 'a> New<'a> for Option<&'a T> {
+    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
+        let object = memory::keep(T::default());
+        members.fill(object)?;
+        *self = Some(object);
+        Ok(())
     }
 }
 
-/// Fills an object in place.
-pub(super) fn fill<'a, T: Object<'a>, D: Deserializer<'a>>(
-    object: &mut T,
-    from: D,
-    trail: &mut Trail<'a>,
-) -> Result<(), D::Error> {
-    each(from, trail, Fill(object))
-}
-
-struct Fill<'o, T>(&'o mut T);
-
-impl<'a, T: Object<'a>> Each<'a> for Fill<'_, T> {
-    fn member<A: MapAccess<'a>>(&mut self, key: &'a str, from: &mut Members<'_, 'a, A>) -> Result<(), A::Error> {
-        self.0.set(key, from)
-    }
-}
-
-/// An object by value.
-#[doc(hidden)]
-pub fn read_object<'a, T: Object<'a>, D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<T, D::Error> {
-    let mut object = T::default();
-    fill(&mut object, from, trail)?;
-    Ok(object)
-}
-
-/// A struct that is read from an object, each field with the member's name. `Option` and lists may be absent.
+/// A struct that is read from an object: each field is followed by the member's name. All of them may be absent, so
+/// their types are `Option`, `List` and `Map`.
 macro_rules! object {
     ($(#[$doc:meta])* pub struct $Name:ident { $($fields:tt)* }) => {
         $crate::json::object! { @ 'a [$(#[$doc])*] $Name [] $($fields)* }
@@ -116,7 +38,7 @@ macro_rules! object {
         $crate::json::object! { @ $a [$(#[$doc])*] $Name [<$a>] $($fields)* }
     };
     (@ $a:lifetime [$($doc:tt)*] $Name:ident [$($life:tt)*]
-        $($(#[$note:meta])* $field:ident: $Type:ty = $key:literal,)*) => {
+        $($(#[$note:meta])* $field:ident: $Type:ty = $name:literal,)*) => {
         $($doc)*
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
         pub struct $Name $($life)* {
@@ -124,29 +46,89 @@ macro_rules! object {
         }
 
         impl<$a> $crate::json::Object<$a> for $Name $($life)* {
-            fn set<A: ::serde::de::MapAccess<$a>>(
-                &mut self,
-                key: &str,
-                from: &mut $crate::json::Members<'_, $a, A>,
-            ) -> Result<(), A::Error> {
-                match key {
-                    $($key => self.$field = from.value()?,)*
-                    _ => from.ignore()?,
-                }
-                Ok(())
+            fn member(&mut self, name: &$a str) -> Option<$crate::json::Slot<'_, $a>> {
+                use $crate::json::Value;
+                Some(match name {
+                    $($name => self.$field.slot(),)*
+                    _ => return None,
+                })
             }
         }
 
-        impl<$a> $crate::json::Value<$a> for $Name $($life)* {
-            const KIND: &'static str = "an object";
-
-            fn read<D: ::serde::Deserializer<$a>>(
-                from: D,
-                trail: &mut $crate::json::Trail<$a>,
-            ) -> Result<Self, D::Error> {
-                $crate::json::read_object(from, trail)
-            }
-        }
+        $crate::json::value!($a $Name $($life)*, place => $crate::json::Slot::Object(place));
     };
 }
 pub(crate) use object;
+
+/// The members of an object whose names are data, in the order of the text. Of two with one name the last one counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Map<'a, T>(&'a [(&'a str, T)]);
+
+impl<T> Default for Map<'_, T> {
+    fn default() -> Self {
+        Map(&[])
+    }
+}
+
+impl<'a, T> Deref for Map<'a, T> {
+    type Target = &'a [(&'a str, T)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T: Copy> Map<'_, T> {
+    /// The value of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<T> {
+        self.0.iter().find(|member| member.0 == name).map(|member| member.1)
+    }
+}
+
+impl<'a, T: Value<'a> + Default> Value<'a> for Map<'a, T> {
+    fn slot(&mut self) -> Slot<'_, 'a> {
+        Slot::New(self)
+    }
+}
+
+impl<'a, T: Value<'a> + Default> New<'a> for Map<'a, T> {
+    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
+        let mut entries = Entries { all: Growing::new(), last: None };
+        members.fill(&mut entries)?;
+        entries.add();
+        let all = entries.all.finish();
+        let mut used = 0;
+        for i in 0..all.len() {
+            let named_again = all[i + 1..].iter().any(|later| later.0 == all[i].0);
+            if !named_again {
+                all[used] = all[i];
+                used += 1;
+            }
+        }
+        *self = Map(&all[..used]);
+        Ok(())
+    }
+}
+
+/// A map that is being read.
+struct Entries<'a, T: Copy> {
+    all: Growing<'a, (&'a str, T)>,
+    /// The one whose value is to come.
+    last: Option<(&'a str, T)>,
+}
+
+impl<T: Copy> Entries<'_, T> {
+    fn add(&mut self) {
+        if let Some(last) = self.last.take() {
+            self.all.push(last);
+        }
+    }
+}
+
+impl<'a, T: Value<'a> + Default> Object<'a> for Entries<'a, T> {
+    fn member(&mut self, name: &'a str) -> Option<Slot<'_, 'a>> {
+        self.add();
+        Some(self.last.insert((name, T::default())).1.slot())
+    }
+}

@@ -1,7 +1,5 @@
 //! The grammar of RFC 8259, strictly: whether a text follows it and where it does not, and what its escapes mean.
 
-use core::fmt;
-
 use super::trail::{Step, Trail};
 use crate::error::Error;
 use crate::sys::memory;
@@ -12,21 +10,22 @@ pub(super) const DEEPEST: usize = 128;
 /// Why a text is no JSON.
 type Reason = &'static str;
 
+const EARLY: Reason = "the text ends too early";
+
 /// Checks the whole text. The error has line and column, and the path of the innermost value around the place.
 pub(super) fn check(text: &[u8]) -> Result<(), Error> {
-    let mut trail = Trail::new();
-    let mut scan = Scan { text, at: 0 };
-    let reason = match core::str::from_utf8(text) {
-        Err(error) => {
-            scan.at = error.valid_up_to();
-            "not UTF-8"
+    let mut trail = Trail::default();
+    let (at, reason) = match core::str::from_utf8(text) {
+        Err(error) => (error.valid_up_to(), "not UTF-8"),
+        Ok(text) => {
+            let mut scan = Scan { text, at: 0 };
+            match scan.document(&mut trail) {
+                Ok(()) => return Ok(()),
+                Err(reason) => (scan.at, reason),
+            }
         }
-        Ok(_) => match scan.document(&mut trail) {
-            Ok(()) => return Ok(()),
-            Err(reason) => reason,
-        },
     };
-    let before = &text[..scan.at.min(text.len())];
+    let before = &text[..at.min(text.len())];
     let line = 1 + before.iter().filter(|c| **c == b'\n').count();
     // Columns count characters: all bytes but the second and further ones of UTF-8.
     let column = 1 + before.iter().rev().take_while(|c| **c != b'\n').filter(|c| **c & 0xc0 != 0x80).count();
@@ -36,7 +35,7 @@ pub(super) fn check(text: &[u8]) -> Result<(), Error> {
 
 /// A place in a text.
 struct Scan<'a> {
-    text: &'a [u8],
+    text: &'a str,
     at: usize,
 }
 
@@ -49,15 +48,18 @@ impl<'a> Scan<'a> {
         }
     }
 
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     /// The next byte that is no white space.
     #[inline]
     fn next(&mut self) -> Option<u8> {
-        loop {
-            match self.text.get(self.at).copied() {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
-                other => return other,
-            }
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
+            self.at += 1;
         }
+        self.byte()
     }
 
     /// Passes the next byte if it is this one.
@@ -78,7 +80,7 @@ impl<'a> Scan<'a> {
             Some(b'"') => self.string().map(|_| ()),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'a'..=b'z') => self.word(),
-            None => Err("the text ends too early"),
+            None => Err(EARLY),
             Some(_) => Err("expected a value"),
         }
     }
@@ -92,11 +94,11 @@ impl<'a> Scan<'a> {
             if self.next() != Some(b'"') {
                 return self.expected("expected a member's name in quotes");
             }
-            let key = self.string()?;
+            let name = self.string()?;
             if !self.pass(b':') {
                 return self.expected("expected a colon");
             }
-            self.value(depth + 1, trail).inspect_err(|_| trail.push(Step::Key(key)))?;
+            self.value(depth + 1, trail).inspect_err(|_| trail.push(Step::Name(name)))?;
             if self.pass(b'}') {
                 return Ok(());
             }
@@ -125,7 +127,7 @@ impl<'a> Scan<'a> {
 
     #[cold]
     fn expected<T>(&self, reason: Reason) -> Result<T, Reason> {
-        Err(if self.at < self.text.len() { reason } else { "the text ends too early" })
+        Err(if self.at < self.text.len() { reason } else { EARLY })
     }
 
     /// A string with its escapes, without its quotes.
@@ -133,47 +135,45 @@ impl<'a> Scan<'a> {
         let start = self.at + 1;
         self.at = start;
         loop {
-            match self.text.get(self.at) {
+            match self.byte() {
                 Some(b'"') => break,
-                Some(b'\\') => self.at += escape(&self.text[self.at..])?.1,
+                Some(b'\\') => self.at += escape(self.rest())?.1,
                 Some(0..=0x1f) => return Err("control character in a string"),
                 Some(_) => self.at += 1,
-                None => return Err("the text ends too early"),
+                None => return Err(EARLY),
             }
         }
         self.at += 1;
-        core::str::from_utf8(&self.text[start..self.at - 1]).map_err(|_| "not UTF-8")
+        Ok(self.text.get(start..self.at - 1).unwrap_or_default())
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
     }
 
     fn digits(&mut self) -> Result<(), Reason> {
         let start = self.at;
-        while matches!(self.text.get(self.at), Some(b'0'..=b'9')) {
+        while let Some(b'0'..=b'9') = self.byte() {
             self.at += 1;
         }
         if self.at > start { Ok(()) } else { self.expected("expected a digit") }
     }
 
     fn number(&mut self) -> Result<(), Reason> {
-        if self.text[self.at] == b'-' {
-            self.at += 1;
+        self.at += usize::from(self.byte() == Some(b'-'));
+        let zero = self.byte() == Some(b'0');
+        let start = self.at;
+        self.digits()?;
+        if zero && self.at > start + 1 {
+            return Err("number with a leading zero");
         }
-        if self.text.get(self.at) == Some(&b'0') {
-            self.at += 1;
-            if matches!(self.text.get(self.at), Some(b'0'..=b'9')) {
-                return Err("number with a leading zero");
-            }
-        } else {
-            self.digits()?;
-        }
-        if self.text.get(self.at) == Some(&b'.') {
+        if self.byte() == Some(b'.') {
             self.at += 1;
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
+        if let Some(b'e' | b'E') = self.byte() {
             self.at += 1;
-            if let Some(b'+' | b'-') = self.text.get(self.at) {
-                self.at += 1;
-            }
+            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
             self.digits()?;
         }
         Ok(())
@@ -181,7 +181,7 @@ impl<'a> Scan<'a> {
 
     fn word(&mut self) -> Result<(), Reason> {
         for word in ["true", "false", "null"] {
-            if self.text[self.at..].starts_with(word.as_bytes()) {
+            if self.rest().starts_with(word.as_bytes()) {
                 self.at += word.len();
                 return Ok(());
             }
@@ -193,7 +193,7 @@ impl<'a> Scan<'a> {
 /// The character that an escape stands for, and the escape's length. `text` begins with the backslash.
 fn escape(text: &[u8]) -> Result<(char, usize), Reason> {
     const BAD: Reason = "unknown escape";
-    let short = match text.get(1).ok_or("the text ends too early")? {
+    let short = match text.get(1).ok_or(EARLY)? {
         c @ (b'"' | b'\\' | b'/') => *c,
         b'b' => 8,
         b'f' => 12,
@@ -224,42 +224,54 @@ fn unit(digits: &[u8]) -> Option<u32> {
     digits.get(..4)?.iter().try_fold(0, |sum, c| Some(sum * 16 + char::from(*c).to_digit(16)?))
 }
 
-/// Resolves the escapes of a string from a checked text.
+/// What a string from a checked text means: the text's own bytes, unless there are escapes in them.
+pub(super) fn plain(raw: &str) -> &str {
+    if raw.as_bytes().contains(&b'\\') { unescape(raw) } else { raw }
+}
+
 #[cold]
-pub(super) fn unescape(raw: &str) -> &'static str {
+fn unescape(raw: &str) -> &'static str {
     // No escape is shorter than what it stands for.
     let plain = memory::slice(raw.len(), 0u8);
     let mut used = 0;
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        let (character, length) = escape(&rest.as_bytes()[at..]).unwrap_or((' ', 1));
-        plain[used..used + at].copy_from_slice(&rest.as_bytes()[..at]);
-        used += at;
-        used += character.encode_utf8(&mut plain[used..]).len();
-        rest = &rest[at + length..];
+    let mut rest = raw.as_bytes();
+    while let Some(&byte) = rest.first() {
+        let mut length = 1;
+        if byte == b'\\'
+            && let Ok((character, escaped)) = escape(rest)
+        {
+            used += character.encode_utf8(&mut plain[used..]).len();
+            length = escaped;
+        } else {
+            plain[used] = byte;
+            used += 1;
+        }
+        rest = &rest[length..];
     }
-    plain[used..used + rest.len()].copy_from_slice(rest.as_bytes());
-    used += rest.len();
     core::str::from_utf8(&plain[..used]).unwrap_or_default()
 }
 
 /// The value at the end of the steps, which lead from it to the top, in a checked text: its text if that is short,
 /// else its kind.
 #[cold]
-pub(super) fn found<'a>(text: &'a [u8], steps: &[Step<'a>]) -> impl fmt::Display + 'a {
-    let mut trail = Trail::new();
-    let mut scan = Scan { text, at: 0 };
+pub(super) fn found<'a>(text: &'a [u8], steps: &[Step<'a>]) -> &'a str {
+    let mut scan = Scan { text: core::str::from_utf8(text).unwrap_or_default(), at: 0 };
+    let skip = |scan: &mut Scan<'a>| {
+        let start = scan.at;
+        let _ = scan.value(0, &mut Trail::default());
+        scan.text.get(start..scan.at).unwrap_or_default()
+    };
     // A name is a piece of the text, so the innermost one says where to begin.
-    let named = steps.iter().position(|step| matches!(step, Step::Key(_))).unwrap_or(steps.len());
-    if let Some(Step::Key(key)) = steps.get(named) {
-        scan.at = key.as_ptr() as usize - text.as_ptr() as usize + key.len() + 1;
+    let named = steps.iter().position(|step| matches!(step, Step::Name(_))).unwrap_or(steps.len());
+    if let Some(Step::Name(name)) = steps.get(named) {
+        scan.at = name.as_ptr() as usize - text.as_ptr() as usize + name.len() + 1;
         scan.pass(b':');
     }
     for step in steps[..named].iter().rev() {
         let Step::Index(index) = step else { continue };
         scan.pass(b'[');
         for _ in 0..*index {
-            let _ = scan.value(0, &mut trail);
+            skip(&mut scan);
             scan.pass(b',');
         }
     }
@@ -267,10 +279,9 @@ pub(super) fn found<'a>(text: &'a [u8], steps: &[Step<'a>]) -> impl fmt::Display
         Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') => "a string",
-        _ => {
-            let start = scan.at;
-            let _ = scan.value(0, &mut trail);
-            core::str::from_utf8(&text[start..scan.at]).unwrap_or_default()
-        }
+        _ => match skip(&mut scan) {
+            short if short.len() <= 40 => short,
+            _ => "a long number",
+        },
     }
 }

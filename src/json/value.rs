@@ -1,228 +1,85 @@
-//! What a value can be: text, number, truth, list, map, object; and each of them absent.
+//! What can be read, and where it goes.
 
-use core::fmt;
-use core::marker::PhantomData;
-use core::ops::Deref;
+use super::object::Object;
+use super::read::{Failed, Items, Members};
+use crate::sys::memory::Growing;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::object::{self, Each, Members, Object};
-use super::syntax;
-use super::trail::{Step, Trail};
-use crate::sys::memory::{self, Growing};
-
-/// What can be read from JSON. This is serde's `Deserialize` with a trail that is laid when it fails: serde-json-core
-/// does not say where it stood.
-pub trait Value<'a>: Copy + 'a {
-    /// The kind of value, for "expected KIND".
-    const KIND: &'static str;
-
-    /// Reads one. An error has no content: `trail` has it.
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error>;
+/// What can be read from JSON.
+pub trait Value<'a>: Copy {
+    /// Where it goes, now that there is one.
+    fn slot(&mut self) -> Slot<'_, 'a>;
 }
 
-/// Hands the trail through serde.
-pub(super) struct Seed<'t, 'a, T> {
-    trail: &'t mut Trail<'a>,
-    value: PhantomData<T>,
+/// A place for a value of some kind.
+pub enum Slot<'s, 'a> {
+    Text(&'s mut &'a str),
+    Bool(&'s mut bool),
+    U16(&'s mut u16),
+    U32(&'s mut u32),
+    U64(&'s mut u64),
+    I32(&'s mut i32),
+    I64(&'s mut i64),
+    /// Filled in place.
+    Object(&'s mut dyn Object<'a>),
+    /// An object that has to be made first.
+    New(&'s mut dyn New<'a>),
+    List(&'s mut dyn Collect<'a>),
 }
 
-impl<'t, 'a, T> Seed<'t, 'a, T> {
-    pub(super) fn new(trail: &'t mut Trail<'a>) -> Self {
-        Seed { trail, value: PhantomData }
-    }
+/// Makes something out of an object.
+pub trait New<'a> {
+    /// Fills an object with the members and keeps it.
+    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed>;
 }
 
-impl<'a, T: Value<'a>> DeserializeSeed<'a> for Seed<'_, 'a, T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'a>>(self, from: D) -> Result<T, D::Error> {
-        T::read(from, self.trail)
-    }
+/// Makes something out of an array.
+pub trait Collect<'a> {
+    /// Takes the items, one after the other, and keeps them.
+    fn collect(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed>;
 }
 
-/// A string as it is meant: the text's own bytes, unless there are escapes in them.
-pub(super) fn plain(raw: &str) -> &str {
-    if raw.as_bytes().contains(&b'\\') { syntax::unescape(raw) } else { raw }
-}
-
-impl<'a> Value<'a> for &'a str {
-    const KIND: &'static str = "a string";
-
-    fn read<D: Deserializer<'a>>(from: D, _: &mut Trail<'a>) -> Result<Self, D::Error> {
-        <&str>::deserialize(from).map(plain)
-    }
-}
-
-macro_rules! scalars {
-    ($($Type:ty: $kind:literal,)*) => {
-        $(impl<'a> Value<'a> for $Type {
-            const KIND: &'static str = $kind;
-
-            fn read<D: Deserializer<'a>>(from: D, _: &mut Trail<'a>) -> Result<Self, D::Error> {
-                <$Type>::deserialize(from)
+/// `Value` for a type that is made empty and filled in place, and for its `Option`. (One impl for the options of all
+/// types would be in the way of `Option<&Object>`, which is made otherwise.)
+macro_rules! value {
+    ($a:lifetime $Type:ty, $place:ident => $slot:expr $(, $T:ident)?) => {
+        impl<$a $(, $T: $crate::json::Value<$a> + Default)?> $crate::json::Value<$a> for $Type {
+            fn slot(&mut self) -> $crate::json::Slot<'_, $a> {
+                let $place = self;
+                $slot
             }
-        })*
+        }
+
+        impl<$a $(, $T: $crate::json::Value<$a> + Default)?> $crate::json::Value<$a> for Option<$Type> {
+            fn slot(&mut self) -> $crate::json::Slot<'_, $a> {
+                let $place = self.insert(Default::default());
+                $slot
+            }
+        }
     };
 }
+pub(crate) use value;
 
-scalars! {
-    bool: "true or false",
-    u16: "an integer from 0 to 65535",
-    u32: "an integer from 0 to 4294967295",
-    u64: "an integer from 0 to 18446744073709551615",
-    i32: "an integer from -2147483648 to 2147483647",
-    i64: "an integer from -9223372036854775808 to 9223372036854775807",
-}
+value!('a &'a str, place => Slot::Text(place));
+value!('a bool, place => Slot::Bool(place));
+value!('a u16, place => Slot::U16(place));
+value!('a u32, place => Slot::U32(place));
+value!('a u64, place => Slot::U64(place));
+value!('a i32, place => Slot::I32(place));
+value!('a i64, place => Slot::I64(place));
+value!('a List<'a, T>, place => Slot::List(place), T);
 
-impl<'a, T: Value<'a>> Value<'a> for Option<T> {
-    const KIND: &'static str = T::KIND;
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        from.deserialize_option(Seed::<T>::new(trail))
-    }
-}
-
-impl<'a, T: Value<'a>> Visitor<'a> for Seed<'_, 'a, T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(T::KIND)
-    }
-
-    fn visit_none<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'a>>(self, from: D) -> Result<Option<T>, D::Error> {
-        T::read(from, self.trail).map(Some)
-    }
-}
-
-/// An object that lies in the arena, so that nobody moves it.
-impl<'a, T: Object<'a>> Value<'a> for &'a T {
-    const KIND: &'static str = "an object";
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        let object = memory::keep(T::default());
-        object::fill(object, from, trail)?;
-        Ok(object)
-    }
-}
-
-/// A list in the arena; absent is empty.
+/// A list; absent is empty.
 pub type List<'a, T> = &'a [T];
 
-impl<'a, T: Value<'a>> Value<'a> for List<'a, T> {
-    const KIND: &'static str = "an array";
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        Option::<Items<'a, T>>::read(from, trail).map(|items| items.map_or(&[][..], |items| items.0))
-    }
-}
-
-/// A list that is there.
-#[derive(Clone, Copy)]
-struct Items<'a, T>(&'a [T]);
-
-impl<'a, T: Value<'a>> Value<'a> for Items<'a, T> {
-    const KIND: &'static str = "an array";
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        from.deserialize_seq(Collect { trail, items: Growing::<T>::new() }).map(Items)
-    }
-}
-
-struct Collect<'t, 'a, T: Copy> {
-    trail: &'t mut Trail<'a>,
-    items: Growing<'a, T>,
-}
-
-impl<'a, T: Value<'a>> Visitor<'a> for Collect<'_, 'a, T> {
-    type Value = &'a [T];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(mut self, mut access: A) -> Result<&'a [T], A::Error> {
-        loop {
-            self.trail.expect(T::KIND);
-            match access.next_element_seed(Seed::<T>::new(self.trail)) {
-                Ok(Some(item)) => self.items.push(item),
-                Ok(None) => return Ok(self.items.finish()),
-                Err(error) => {
-                    self.trail.push(Step::Index(self.items.len()));
-                    return Err(error);
-                }
-            }
+impl<'a, T: Value<'a> + Default> Collect<'a> for List<'a, T> {
+    fn collect(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed> {
+        let mut list = Growing::new();
+        let mut item = T::default();
+        while items.next(item.slot())? {
+            list.push(item);
+            item = T::default();
         }
-    }
-}
-
-/// The members of an object whose names are data, in the order of the text. Of two with one name the last one counts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Map<'a, T>(&'a [(&'a str, T)]);
-
-impl<T> Default for Map<'_, T> {
-    fn default() -> Self {
-        Map(&[])
-    }
-}
-
-impl<'a, T> Deref for Map<'a, T> {
-    type Target = &'a [(&'a str, T)];
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<T: Copy> Map<'_, T> {
-    /// The value of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<T> {
-        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
-    }
-}
-
-impl<'a, T: Value<'a>> Value<'a> for Map<'a, T> {
-    const KIND: &'static str = "an object";
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        Option::<Entries<'a, T>>::read(from, trail).map(|entries| entries.map_or(Map(&[]), |entries| Map(entries.0)))
-    }
-}
-
-/// A map that is there.
-#[derive(Clone, Copy)]
-struct Entries<'a, T>(&'a [(&'a str, T)]);
-
-impl<'a, T: Value<'a>> Value<'a> for Entries<'a, T> {
-    const KIND: &'static str = "an object";
-
-    fn read<D: Deserializer<'a>>(from: D, trail: &mut Trail<'a>) -> Result<Self, D::Error> {
-        let mut entries = Growing::new();
-        object::each(from, trail, &mut entries)?;
-        let all = entries.finish();
-        // Leave out what is named again further on.
-        let mut used = 0;
-        for i in 0..all.len() {
-            if !all[i + 1..].iter().any(|(key, _)| *key == all[i].0) {
-                all[used] = all[i];
-                used += 1;
-            }
-        }
-        Ok(Entries(&all[..used]))
-    }
-}
-
-impl<'a, T: Value<'a>> Each<'a> for &mut Growing<'a, (&'a str, T)> {
-    fn member<A: MapAccess<'a>>(&mut self, key: &'a str, from: &mut Members<'_, 'a, A>) -> Result<(), A::Error> {
-        if let Some(value) = from.value::<Option<T>>()? {
-            self.push((key, value));
-        }
+        *self = list.finish();
         Ok(())
     }
 }
