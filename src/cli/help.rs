@@ -9,7 +9,7 @@ use super::verbs::{COMMON, GLOBAL, VERBS, Verb};
 use crate::sys::memory::format;
 
 /// The column at which explanations start.
-const COLUMN: usize = 30;
+const COLUMN: usize = 27;
 
 /// What this build can do, in crun's words.
 const FEATURES: &str = "+CGROUPFS +CAP";
@@ -88,11 +88,11 @@ mod tests {
         let pages = VERBS.iter().map(Some).chain([None]);
         for page in pages {
             for line in Help(page).to_string().lines() {
-                assert!(line.chars().count() <= 100, "{line}");
+                assert!(line.chars().count() <= 80, "{line}");
             }
         }
         assert_eq!(Usage(Some(&VERBS[0])).to_string(), "Usage: isopod [OPTION...] spec [OPTION...]\n");
-        assert!(Help(None).to_string().contains("\n      --root=DIR                 where"));
+        assert!(Help(None).to_string().contains("\n      --root=DIR              where"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "run",
-        summary: "create a container, start it and wait for its end",
+        summary: "create a container, start it, wait for its end",
         words: ID,
         options: &[
             BUNDLE,
@@ -83,7 +83,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "state",
-        summary: "print what is known about a container, as JSON",
+        summary: "print what is known about a container",
         words: ID,
         options: &[],
         order: Order::Anywhere,
@@ -91,7 +91,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "list",
-        summary: "print all containers below the root directory",
+        summary: "print all containers",
         words: NONE,
         options: &[FORMAT, QUIET],
         order: Order::Anywhere,
@@ -99,7 +99,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "kill",
-        summary: "send a signal to a container, TERM unless told otherwise",
+        summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
         options: &[ALL, REGEX],
         order: Order::Anywhere,
@@ -137,7 +137,7 @@ pub static COMMON: &[Opt] = &[HELP, USAGE];
 
 // Each option is said once; the verbs ask for its value by the same name.
 pub const ROOT: Opt = value("root", "", "DIR", "where containers' states are kept");
-pub const LOG: Opt = value("log", "", "FILE", "append messages to this file (also file:FILE)");
+pub const LOG: Opt = value("log", "", "FILE", "append messages to FILE, or file:FILE");
 pub const LOG_FORMAT: Opt = value("log-format", "", "FORMAT", "text or json");
 pub const LOG_LEVEL: Opt = value("log-level", "", "LEVEL", "error, warning, debug or trace");
 pub const DEBUG: Opt = flag("debug", "", "the same as --log-level=debug");
@@ -148,13 +148,13 @@ pub const VERSION: Opt = flag("version", "vV", "print version, commit and featur
 pub const HELP: Opt = flag("help", "h?", "print this text");
 pub const USAGE: Opt = flag("usage", "", "print how the command is called");
 
-pub const BUNDLE: Opt = value("bundle", "b", "DIR", "the directory with config.json and rootfs (default: .)");
-pub const CONFIG: Opt = value("config", "f", "FILE", "read this file instead of the bundle's config.json");
+pub const BUNDLE: Opt = value("bundle", "b", "DIR", "where config.json and rootfs are (default: .)");
+pub const CONFIG: Opt = value("config", "f", "FILE", "read this instead of the bundle's config.json");
 pub const CONSOLE_SOCKET: Opt = value("console-socket", "", "SOCKET", "send the terminal's descriptor there");
 pub const DETACH: Opt = flag("detach", "d", "return when the container has started");
 pub const KEEP: Opt = flag("keep", "", "leave the ended container for delete");
 pub const NO_NEW_KEYRING: Opt = flag("no-new-keyring", "", "stay in the caller's session keyring");
-pub const NO_PIVOT: Opt = flag("no-pivot", "", "move the root mount instead of pivot_root(2), as on a ramdisk");
+pub const NO_PIVOT: Opt = flag("no-pivot", "", "MS_MOVE instead of pivot_root, as on a ramdisk");
 pub const NO_SUBREAPER: Opt = flag("no-subreaper", "", "accepted and ignored");
 pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the container's init there");
 pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
@@ -162,12 +162,12 @@ pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descript
 pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
 pub const QUIET: Opt = flag("quiet", "q", "print names only");
 
-pub const ALL: Opt = flag("all", "a", "signal every process of the container, not only init");
+pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
 pub const REGEX: Opt = flag("regex", "r", "not supported yet");
 
-pub const FORCE: Opt = flag("force", "f", "kill a running container first; an absent one is no error");
+pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
 
-pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "the directory to write to (default: .)");
+pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "where to write (default: .)");
 pub const SPEC_FILE: Opt = value("file", "f", "FILE", "write to this file, even if it exists");
 pub const SPEC_ROOTLESS: Opt = flag("rootless", "", "for a user who is not root");
 

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use super::child::{self, Spawned};
 use super::foreground::{self, Init};
 use super::process::Stat;
-use super::state::{START_FIFO, State, StateDir};
+use super::state::{EXEC_FIFO, State, StateDir};
 use super::{CreateRequest, Manager};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
@@ -61,7 +61,7 @@ enum Until {
 /// A container that is made.
 struct Made<'a> {
     init: Init,
-    dir: StateDir<'static>,
+    dir: StateDir,
     cgroup: Cgroup<'a>,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
@@ -112,7 +112,7 @@ struct Maker<'r, 'a> {
 
 /// What exists of a container that is not complete, to be undone if it never will be.
 struct Undo<'a> {
-    dir: Option<StateDir<'static>>,
+    dir: Option<StateDir>,
     cgroup: Option<Cgroup<'a>>,
     init: Option<Init>,
 }
@@ -133,12 +133,12 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir<'static>, bundle: OwnedFd) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: OwnedFd) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
-            (Some(mut dir), Some(init), Some(cgroup)) => {
+            (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
                 Ok(Made { init, dir, cgroup, master })
             }
@@ -203,7 +203,7 @@ impl<'a> Maker<'_, 'a> {
     }
 
     /// The runtime's half of the work, while init does its own.
-    fn meanwhile(&self, state: &mut State<'_>, dir: &StateDir<'_>, init: &Init, link: &link::Parent) -> Result<()> {
+    fn meanwhile(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
         if let Some(maps) = &self.plan.namespaces.maps {
             put_proc(init.pid, "uid_map", maps.uid)?;
             put_proc(init.pid, "gid_map", maps.gid)?;
@@ -345,10 +345,10 @@ fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
-fn make_fifo(dir: &StateDir<'_>) -> Result<OwnedFd> {
-    file::mknodat(dir.fd(), START_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
+fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
+    file::mknodat(dir.fd(), EXEC_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
     let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
-    file::openat(dir.fd(), START_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
+    file::openat(dir.fd(), EXEC_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
 }
 
 /// A file of a process in the host's procfs.

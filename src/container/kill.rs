@@ -10,7 +10,7 @@ use crate::error::{Errno, Error, Result};
 ///
 /// # Errors
 /// If there is no such container or nothing in it that could get the signal.
-pub fn kill(context: &Context, id: &str, signal: u32, all: bool) -> Result<()> {
+pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let Some(state) = dir.read()? else { return Err(not_running(id)) };
     if all && super::signal_cgroup(&state, signal)? {

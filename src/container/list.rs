@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::state::{State, StateDir, Status, open_root};
+use super::state::{Lock, State, StateDir, Status, open_root};
 use super::{Context, id};
 use crate::error::{Errno, Error, Result};
 use crate::sys::file::{self, FileType};
@@ -19,7 +19,7 @@ pub struct Summary {
     pub pid: i32,
     /// Where it is in its life.
     pub status: Status,
-    /// The rest; empty if a runtime died, or works still, before it wrote the state.
+    /// The rest; mostly empty if a runtime died, or works still, before it wrote the state.
     pub state: State<'static>,
 }
 
@@ -28,13 +28,13 @@ pub struct Summary {
 /// # Errors
 /// If there is none of this name.
 pub fn summary(context: &Context, id: &'static str) -> Result<Summary> {
-    StateDir::open(context, id, super::state::Lock::None).and_then(|dir| summarize(&dir, id))
-}
-
-fn summarize(dir: &StateDir<'_>, id: &'static str) -> Result<Summary> {
+    let dir = StateDir::open(context, id, Lock::None)?;
     let state = dir.read()?;
     let status = dir.status(state.as_ref())?;
-    let state = state.unwrap_or_default();
+    let state = match state {
+        Some(state) => state,
+        None => dir.unwritten()?,
+    };
     let pid = if status == Status::Stopped { 0 } else { state.pid };
     Ok(Summary { id, pid, status, state })
 }
@@ -47,14 +47,11 @@ pub fn list(context: &Context) -> Result<&'static [Summary]> {
     let Some(root) = open_root(context.root)? else { return Ok(&[]) };
     let mut all = Growing::new();
     for id in names(&root).map_err(|errno| Error::errno("read", "state root", errno))? {
-        match StateDir::find(context, id) {
-            // Deleted between our two looks.
-            Ok(None) => {}
-            Ok(Some(dir)) => match summarize(&dir, id) {
-                Ok(summary) => all.push(summary),
-                Err(error) => warn!("container `{id}`: {error}"),
-            },
-            Err(error) => warn!("container `{id}`: {error}"),
+        match summary(context, id) {
+            Ok(summary) => all.push(summary),
+            // Deleted since we saw the name.
+            Err(error) if error.is(Errno::NOENT) => {}
+            Err(error) => warn!("{error}"),
         }
     }
     Ok(all.finish())

@@ -48,6 +48,12 @@ impl Stat {
         Some(Stat { letter, threads, start_time })
     }
 
+    /// Whether it is the process that started then, and runs.
+    #[must_use]
+    pub fn is_of(&self, start_time: u64) -> bool {
+        self.start_time == start_time && !self.has_ended()
+    }
+
     /// Whether it runs no more: a zombie, or being taken away. A process whose first thread has ended while others go
     /// on looks like a zombie too.
     #[must_use]
@@ -58,6 +64,15 @@ impl Stat {
             _ => false,
         }
     }
+}
+
+/// When a process started: what is to be remembered of it beside its number.
+///
+/// # Errors
+/// If it has ended.
+pub fn start_time(pid: i32) -> Result<u64> {
+    let stat = Stat::of(pid)?.ok_or(Errno::SRCH).context_with("read", format_args!("/proc/{pid}/stat"))?;
+    Ok(stat.start_time)
 }
 
 /// A process that is certainly the one meant.
@@ -81,7 +96,7 @@ impl Process {
             Err(Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno).context_with("pidfd_open", format_args!("{pid}")),
         };
-        let same = Stat::of(pid)?.is_some_and(|stat| stat.start_time == start_time && !stat.has_ended());
+        let same = Stat::of(pid)?.is_some_and(|stat| stat.is_of(start_time));
         Ok(same.then_some(Process { pid, pidfd }))
     }
 

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Context;
-use super::state::{Lock, START_FIFO, StateDir, Status};
+use super::state::{EXEC_FIFO, Lock, StateDir, Status};
 use crate::error::{Context as _, Error, Result};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{AsFd, Errno, process};
@@ -12,18 +12,18 @@ use crate::sys::{AsFd, Errno, process};
 ///
 /// # Errors
 /// If there is no such container, or it is not in the state `created`.
-pub fn start(context: &Context, id: &str) -> Result<()> {
+pub fn start(context: &Context, id: &'static str) -> Result<()> {
     const SIGPIPE: u32 = 13;
 
     let dir = StateDir::open(context, id, Lock::Shared)?;
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.
-    let fifo = match file::openat(dir.fd(), START_FIFO, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()) {
+    let fifo = match file::openat(dir.fd(), EXEC_FIFO, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()) {
         Ok(fifo) => fifo,
         Err(Errno::NXIO) => return Err(not_running(id)),
         Err(Errno::NOENT) => return Err(not_created(&dir, id)?),
         Err(errno) => return Err(errno).context("open", "exec.fifo"),
     };
-    match file::unlinkat(dir.fd(), START_FIFO) {
+    match file::unlinkat(dir.fd(), EXEC_FIFO) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Err(not_created(&dir, id)?),
         Err(errno) => return Err(errno).context("remove", "exec.fifo"),

@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::Context;
 use super::process::{Process, Stat};
+use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Map};
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -17,7 +19,7 @@ use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
 use crate::writer::Writer;
 
 /// Exists from the end of `create` to `start`; init reads from it.
-pub const START_FIFO: &CStr = c"exec.fifo";
+pub const EXEC_FIFO: &CStr = c"exec.fifo";
 
 const STATE: &CStr = c"state.json";
 /// Written first, then renamed: a reader sees the old state or the new one.
@@ -89,13 +91,12 @@ impl State<'_> {
         json.finish()
     }
 
-    fn parse(text: &[u8]) -> Result<State<'_>> {
-        let state: State<'_> = json::from_document("state.json", text)?;
-        if state.version == VERSION {
-            Ok(state)
-        } else {
-            let because = format_args!("version {} is not ours, {VERSION}: another isopod made it", state.version);
-            Err(Error::because("state.json", "", memory::format(because)))
+    /// `name` is what errors begin with.
+    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+        let state: State<'t> = json::from_document(name, text)?;
+        match state.version {
+            VERSION => Ok(state),
+            other => Err(Error::says(format_args!("{name}: version {other}, but this isopod knows only {VERSION}"))),
         }
     }
 }
@@ -141,21 +142,21 @@ pub enum Lock {
 }
 
 /// A container's directory, `ROOT/ID`.
-pub struct StateDir<'a> {
-    id: &'a str,
+pub struct StateDir {
+    id: &'static str,
     name: &'static CStr,
     root: OwnedFd,
     dir: OwnedFd,
-    lock: Lock,
+    lock: Cell<Lock>,
 }
 
-impl<'a> StateDir<'a> {
+impl StateDir {
     /// Makes the directory of a new container, and the root if need be, and locks it exclusively: `unlock` it when the
-    /// container is created, for init shares the descriptor and with it the lock.
+    /// container is created, and drop it in init, which shares the descriptor and with it the lock.
     ///
     /// # Errors
     /// If there is a container of this name, or the root cannot be trusted.
-    pub fn create(context: &Context, id: &'a str) -> Result<StateDir<'a>> {
+    pub fn create(context: &Context, id: &'static str) -> Result<StateDir> {
         let root = match open_root(context.root)? {
             Some(root) => root,
             None => make_root(context.root)?,
@@ -166,7 +167,7 @@ impl<'a> StateDir<'a> {
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
         let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
-        let mut new = StateDir { id, name, root, dir, lock: Lock::None };
+        let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
         new.lock(Lock::Exclusive)?;
         Ok(new)
     }
@@ -175,8 +176,8 @@ impl<'a> StateDir<'a> {
     ///
     /// # Errors
     /// If there is none, or it is being created or removed and the lock is a shared one.
-    pub fn open(context: &Context, id: &'a str, lock: Lock) -> Result<StateDir<'a>> {
-        let mut found = Self::find(context, id)?.ok_or_else(|| absent(id))?;
+    pub fn open(context: &Context, id: &'static str, lock: Lock) -> Result<StateDir> {
+        let found = Self::find(context, id)?.ok_or_else(|| absent(id))?;
         found.lock(lock)?;
         Ok(found)
     }
@@ -185,11 +186,11 @@ impl<'a> StateDir<'a> {
     ///
     /// # Errors
     /// The kernel's; if the root cannot be trusted.
-    pub fn find(context: &Context, id: &'a str) -> Result<Option<StateDir<'a>>> {
+    pub fn find(context: &Context, id: &'static str) -> Result<Option<StateDir>> {
         let Some(root) = open_root(context.root)? else { return Ok(None) };
         let name = name(id)?;
         match open_dir(root.as_fd(), name) {
-            Ok(dir) => Ok(Some(StateDir { id, name, root, dir, lock: Lock::None })),
+            Ok(dir) => Ok(Some(StateDir { id, name, root, dir, lock: Cell::new(Lock::None) })),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno).context_with("open", format_args!("{}/{id}", shown(context.root))),
         }
@@ -199,7 +200,7 @@ impl<'a> StateDir<'a> {
     ///
     /// # Errors
     /// As `open` has it; if the directory was removed while we waited.
-    pub fn lock(&mut self, lock: Lock) -> Result<()> {
+    pub fn lock(&self, lock: Lock) -> Result<()> {
         let operation = match lock {
             Lock::None => return Ok(()),
             Lock::Shared => FlockOperation::NonBlockingLockShared,
@@ -211,7 +212,7 @@ impl<'a> StateDir<'a> {
             }
             taken => taken.context("lock container", self.id)?,
         }
-        self.lock = lock;
+        self.lock.set(lock);
         if lock == Lock::Exclusive && file::fstat(self.dir.as_fd()).context("stat container", self.id)?.st_nlink == 0 {
             return Err(absent(self.id));
         }
@@ -219,10 +220,10 @@ impl<'a> StateDir<'a> {
     }
 
     /// Lets others work on the container.
-    pub fn unlock(&mut self) {
+    pub fn unlock(&self) {
         // It cannot fail, and closing the descriptor does the same.
         let _ = file::flock(self.dir.as_fd(), FlockOperation::Unlock);
-        self.lock = Lock::None;
+        self.lock.set(Lock::None);
     }
 
     /// The directory, for the other files in it.
@@ -254,7 +255,20 @@ impl<'a> StateDir<'a> {
             Err(errno) => return Err(errno).context("read state of container", self.id),
         };
         let text = file::read_to_end(file.as_fd(), STATE_MAX).context("read state of container", self.id)?;
-        State::parse(text).map(Some)
+        let name = memory::format(format_args!("container `{}`: state.json", self.id));
+        State::parse(name, text).map(Some)
+    }
+
+    /// What the directory itself tells of a container whose state was not written: who made it, and when.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn unwritten(&self) -> Result<State<'static>> {
+        let stat = file::fstat(self.fd()).context("stat container", self.id)?;
+        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+        let changed = Timestamp { seconds, nanos: stat.st_mtime_nsec as u32 };
+        let created = memory::format(format_args!("{changed}"));
+        Ok(State { id: self.id, owner: stat.st_uid, created, ..State::default() })
     }
 
     /// Where a container with this state is in its life.
@@ -262,15 +276,23 @@ impl<'a> StateDir<'a> {
     /// # Errors
     /// The kernel's.
     pub fn status(&self, state: Option<&State<'_>>) -> Result<Status> {
+        // For a look at one moment the start time is enough; only signals need a descriptor of the process.
+        let lives = match state {
+            Some(state) if state.pid > 0 => Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time)),
+            _ => false,
+        };
+        self.status_if(state, lives)
+    }
+
+    /// The same if it is known already whether init lives.
+    pub(super) fn status_if(&self, state: Option<&State<'_>>, init_lives: bool) -> Result<Status> {
         let Some(state) = state.filter(|state| state.pid > 0) else {
             return Ok(if self.is_worked_on()? { Status::Creating } else { Status::Stopped });
         };
-        // For a look at one moment the start time is enough; only signals need a descriptor of the process.
-        let stat = Stat::of(state.pid)?;
-        if stat.is_none_or(|stat| stat.start_time != state.start_time || stat.has_ended()) {
+        if !init_lives {
             return Ok(Status::Stopped);
         }
-        match file::fstatat(self.fd(), START_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
+        match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
             Err(Errno::NOENT) if super::is_frozen(state)? => Ok(Status::Paused),
             Err(Errno::NOENT) => Ok(Status::Running),
@@ -281,7 +303,7 @@ impl<'a> StateDir<'a> {
     /// Whether another runtime creates or removes it. The question is a lock that two may ask at once; with a lock of
     /// our own we know the answer.
     fn is_worked_on(&self) -> Result<bool> {
-        if self.lock != Lock::None {
+        if self.lock.get() != Lock::None {
             return Ok(false);
         }
         match file::flock(self.fd(), FlockOperation::NonBlockingLockShared) {
@@ -425,17 +447,17 @@ mod tests {
             terminal: true,
             annotations: Map::default(),
         };
-        assert_eq!(State::parse(state.json().as_bytes()).expect("good"), state);
+        assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);
         let text = state.json().replace("\"annotations\": {}", "\"annotations\": {\"k\": \"v\\n\", \"\": \"\"}");
-        let with = State::parse(text.as_bytes()).expect("good");
+        let with = State::parse("x", text.as_bytes()).expect("good");
         assert_eq!(&*with.annotations, &[("k", "v\n"), ("", "")]);
-        assert_eq!(State::parse(with.json().as_bytes()).expect("good"), with);
+        assert_eq!(State::parse("x", with.json().as_bytes()).expect("good"), with);
     }
 
     #[test]
     fn a_state_of_another_form_is_refused() {
         for text in ["{}", "{\"version\": 2}", "", "[]", "{\"version\": 1, \"pid\": \"x\"}"] {
-            assert!(State::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(State::parse("x", text.as_bytes()).is_err(), "{text}");
         }
     }
 }
