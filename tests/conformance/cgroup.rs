@@ -1,0 +1,320 @@
+//! Control groups: where the container is, which limits it has, and that nothing is left of them.
+
+use std::fs;
+
+use jzon::{array, object};
+
+use crate::case;
+use crate::support::{Case, Kind, Need, Sandbox, controller, read, unified};
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(every_v1_hierarchy_is_joined).needs(&[Need::V1("memory")]),
+        case!(path_is_the_id_by_default).needs(&[Need::V1("memory")]).differs(Kind::Runc, "below its own cgroup"),
+        case!(absolute_path).needs(&[Need::V1("memory")]),
+        case!(relative_path).needs(&[Need::V1("memory")]).differs(Kind::Runc, "relative to its own cgroup"),
+        case!(path_leading_out_is_confined)
+            .needs(&[Need::V1("memory")])
+            .differs(Kind::Crun, "1.8 makes the directory on the host"),
+        case!(memory_limit).needs(&[Need::V1("memory")]),
+        case!(memory_and_swap_limit).needs(&[Need::V1("memory")]),
+        case!(memory_swappiness_and_oom_control).needs(&[Need::V1("memory")]),
+        case!(swap_below_memory_is_refused).needs(&[Need::V1("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
+        case!(memory_limit_kills_who_exceeds_it).needs(&[Need::V1("memory")]),
+        case!(cpu_shares_quota_and_period).needs(&[Need::V1("cpu")]),
+        case!(cpuset_cpus_and_mems).needs(&[Need::V1("cpuset")]),
+        case!(cpuset_that_does_not_exist_is_refused).needs(&[Need::V1("cpuset")]).differs(Kind::Crun, LEAVES_CGROUPS),
+        case!(pids_limit).needs(&[Need::V1("pids")]),
+        case!(pids_without_limit)
+            .needs(&[Need::V1("pids")])
+            .differs(Kind::Crun, "1.8 writes -1, which is no valid value"),
+        case!(devices_are_denied_but_for_the_defaults)
+            .needs(&[Need::V1("devices")])
+            .differs(Kind::Crun, "1.8: without 10:200, the tun device"),
+        case!(devices_of_the_config_are_allowed).needs(&[Need::V1("devices")]),
+        case!(denied_device_cannot_be_opened).needs(&[Need::V1("devices")]),
+        case!(cgroups_are_gone_after_run),
+        case!(cgroups_are_gone_after_delete),
+        case!(cgroups_below_are_removed_too).needs(&[Need::V1("memory")]),
+        case!(cgroup_of_the_caller_is_unchanged),
+        case!(disabled_manager_makes_no_cgroup).differs(Kind::Runc, "1.1 does not know the option"),
+        case!(unified_cgroup_is_joined).needs(&[Need::V2("memory")]),
+        case!(unified_limits).needs(&[Need::V2("memory"), Need::V2("cpu"), Need::V2("pids")]),
+        case!(unified_keys).needs(&[Need::V2("memory")]),
+        case!(unified_is_refused_on_v1).needs(&[Need::V1("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
+    ]
+}
+
+/// What crun 1.8 does when a limit cannot be set.
+const LEAVES_CGROUPS: &str = "1.8 leaves the cgroups of a failed create behind";
+
+/// What the container's own /proc/self/cgroup says, by controller.
+fn memberships(out: &str) -> Vec<(&str, &str)> {
+    out.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect()
+}
+
+fn every_v1_hierarchy_is_joined(t: &Sandbox) {
+    let mut c = t.container();
+    let out = c.out("cat /proc/self/cgroup");
+    let wanted = format!("/{}", c.id);
+    for name in ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"] {
+        let path = memberships(&out).into_iter().find(|(names, _)| names.split(',').any(|have| have == name));
+        assert_eq!(path.map(|(_, path)| path), Some(wanted.as_str()), "{name}: {out}");
+    }
+}
+
+fn path_is_the_id_by_default(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"].remove("cgroupsPath");
+    let out = c.out("cat /proc/self/cgroup");
+    assert!(memberships(&out).contains(&("memory", format!("/{}", c.id).as_str())), "{out}");
+}
+
+fn absolute_path(t: &Sandbox) {
+    let mut c = t.container();
+    let path = format!("/{}/deep/er", c.id);
+    c.config["linux"]["cgroupsPath"] = path.as_str().into();
+    let out = c.out("cat /proc/self/cgroup");
+    assert!(memberships(&out).contains(&("memory", path.as_str())), "{out}");
+    remove_parents(t);
+}
+
+/// Relative to the root of each hierarchy: the spec leaves it to the runtime, and a place that depends on who calls
+/// would be another one for every command.
+fn relative_path(t: &Sandbox) {
+    let mut c = t.container();
+    let path = format!("{}/rel", c.id);
+    c.config["linux"]["cgroupsPath"] = path.as_str().into();
+    let out = c.out("cat /proc/self/cgroup");
+    remove_parents(t);
+    assert!(memberships(&out).contains(&("memory", format!("/{path}").as_str())), "{out}");
+}
+
+fn path_leading_out_is_confined(t: &Sandbox) {
+    let mut c = t.container();
+    let outside = t.path("escaped");
+    c.config["linux"]["cgroupsPath"] = format!("/../../../../..{}", outside.display()).into();
+    c.sh("true").run();
+    assert!(!outside.exists());
+    remove_parents(t);
+}
+
+/// A runtime removes the container's cgroup; directories above it may belong to others, so they are the test's.
+fn remove_parents(t: &Sandbox) {
+    for dir in t.cgroups().iter().rev() {
+        let _ = fs::remove_dir(dir);
+    }
+}
+
+fn memory_limit(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, reservation: 32 << 20 };
+    c.started();
+    assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), (64 << 20).to_string());
+    assert_eq!(c.cgroup_file("memory", "memory.soft_limit_in_bytes"), (32 << 20).to_string());
+}
+
+fn memory_and_swap_limit(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swap: 96 << 20 };
+    c.started();
+    assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), (64 << 20).to_string());
+    assert_eq!(c.cgroup_file("memory", "memory.memsw.limit_in_bytes"), (96 << 20).to_string());
+}
+
+fn memory_swappiness_and_oom_control(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swappiness: 13, disableOOMKiller: true };
+    c.started();
+    assert_eq!(c.cgroup_file("memory", "memory.swappiness"), "13");
+    assert!(c.cgroup_file("memory", "memory.oom_control").starts_with("oom_kill_disable 1"));
+}
+
+fn swap_below_memory_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swap: 32 << 20 };
+    c.sh("true").run().is_refused();
+}
+
+fn memory_limit_kills_who_exceeds_it(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 16 << 20, swap: 16 << 20 };
+    c.sh("head -c 60000000 /dev/zero | tail >/dev/null; echo ended $?").run();
+    c.args(&["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=60M", "count=1"]).run().exits(128 + 9);
+}
+
+fn cpu_shares_quota_and_period(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { shares: 321, quota: 40000, period: 80000 };
+    c.started();
+    assert_eq!(c.cgroup_file("cpu", "cpu.shares"), "321");
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_quota_us"), "40000");
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_period_us"), "80000");
+}
+
+fn cpuset_cpus_and_mems(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { cpus: "0", mems: "0" };
+    assert_eq!(c.out("sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status"), "0");
+    c.started();
+    assert_eq!(c.cgroup_file("cpuset", "cpuset.cpus"), "0");
+    assert_eq!(c.cgroup_file("cpuset", "cpuset.mems"), "0");
+}
+
+fn cpuset_that_does_not_exist_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { cpus: "4000" };
+    c.sh("true").run().is_refused();
+}
+
+fn pids_limit(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["pids"] = object! { limit: 1 };
+    // The one process that is allowed can be the payload, and it cannot fork.
+    assert_eq!(c.args(&["/bin/echo", "alone"]).run().ok(), "alone");
+    let ran = c.sh("/bin/true; echo not reached").run();
+    assert!(ran.stderr().contains("an't fork"), "{ran}");
+    c.started();
+    assert_eq!(c.cgroup_file("pids", "pids.max"), "1");
+}
+
+fn pids_without_limit(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["pids"] = object! { limit: -1 };
+    c.started();
+    assert_eq!(c.cgroup_file("pids", "pids.max"), "max");
+}
+
+fn device_list(t: &Sandbox, rules: jzon::JsonValue) -> Vec<String> {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["devices"] = rules;
+    c.started();
+    let mut lines: Vec<String> = c.cgroup_file("devices", "devices.list").lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The devices that every container may use, whatever its config says.
+const DEFAULTS: &[&str] = &[
+    "b *:* m",
+    "c *:* m",
+    "c 10:200 rwm",
+    "c 136:* rwm",
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:2 rwm",
+];
+
+fn devices_are_denied_but_for_the_defaults(t: &Sandbox) {
+    let mut list = device_list(t, array![object! { allow: false, access: "rwm" }]);
+    // The console is with crun's defaults, not with runc's.
+    list.retain(|line| line != "c 5:1 rwm");
+    assert_eq!(list, DEFAULTS);
+}
+
+fn devices_of_the_config_are_allowed(t: &Sandbox) {
+    let list = device_list(
+        t,
+        array![
+            object! { allow: false, access: "rwm" },
+            object! { allow: true, "type": "c", major: 10, minor: 229, access: "rw" },
+            object! { allow: true, "type": "b", major: 7, access: "r" },
+        ],
+    );
+    for line in ["c 10:229 rw", "b 7:* r"] {
+        assert!(list.iter().any(|have| have == line), "{line}: {list:?}");
+    }
+}
+
+fn denied_device_cannot_be_opened(t: &Sandbox) {
+    let mut c = t.container();
+    // A number for local use, without a driver: whoever may open it learns just that.
+    c.config["linux"]["devices"] = array![object! { path: "/dev/local", "type": "c", major: 240, minor: 77 }];
+    assert!(c.out("cat /dev/local 2>&1 || true").contains("Operation not permitted"));
+    let allow = object! { allow: true, "type": "c", major: 240, minor: 77, access: "r" };
+    c.config["linux"]["resources"]["devices"].push(allow).expect("push");
+    assert!(c.out("cat /dev/local 2>&1 || true").contains("No such device or address"));
+}
+
+fn cgroups_are_gone_after_run(t: &Sandbox) {
+    t.container().out("true");
+    assert_eq!(t.cgroups(), Vec::<std::path::PathBuf>::new());
+}
+
+fn cgroups_are_gone_after_delete(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    assert!(!t.cgroups().is_empty());
+    c.kill("KILL").ok();
+    c.wait_until_stopped();
+    c.delete().ok();
+    assert_eq!(t.cgroups(), Vec::<std::path::PathBuf>::new());
+}
+
+/// As a container with systemd or docker inside leaves them.
+fn cgroups_below_are_removed_too(t: &Sandbox) {
+    let mut c = t.container();
+    let pid = c.started();
+    for name in ["memory", "pids"] {
+        let below = c.cgroup(name).join("sub/sub");
+        fs::create_dir_all(&below).expect("mkdir");
+        fs::write(below.join("cgroup.procs"), pid.to_string()).expect("move");
+    }
+    c.force_delete().ok();
+    assert_eq!(t.cgroups(), Vec::<std::path::PathBuf>::new());
+}
+
+fn cgroup_of_the_caller_is_unchanged(t: &Sandbox) {
+    let before = read("/proc/self/cgroup");
+    t.container().started();
+    assert_eq!(read("/proc/self/cgroup"), before);
+}
+
+fn disabled_manager_makes_no_cgroup(t: &Sandbox) {
+    let c = &mut t.container();
+    c.without_mount("/sys/fs/cgroup").sh("cat /proc/self/cgroup").write_config();
+    let bundle = c.bundle.to_str().expect("bundle");
+    let ran = t.rt(&["--cgroup-manager=disabled", "run", "--bundle", bundle, &c.id]);
+    assert!(!ran.ok().contains(&c.id), "{ran}");
+}
+
+fn unified_cgroup_is_joined(t: &Sandbox) {
+    let mut c = t.container();
+    let pid = c.without_namespace("cgroup").started();
+    assert_eq!(read(format!("/proc/{pid}/cgroup")).trim(), format!("0::/{}", c.id));
+    assert_eq!(c.unified_cgroup().parent(), unified("memory").as_deref());
+}
+
+fn unified_limits(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swap: 96 << 20, reservation: 32 << 20 };
+    c.config["linux"]["resources"]["cpu"] = object! { shares: 1024, quota: 40000, period: 80000 };
+    c.config["linux"]["resources"]["pids"] = object! { limit: 77 };
+    c.started();
+    let file = |name: &str| read(c.unified_cgroup().join(name)).trim().to_owned();
+    assert_eq!(file("memory.max"), (64 << 20).to_string());
+    assert_eq!(file("memory.low"), (32 << 20).to_string());
+    assert_eq!(file("cpu.weight"), "100");
+    assert_eq!(file("cpu.max"), "40000 80000");
+    assert_eq!(file("pids.max"), "77");
+    // Without swap accounting there is no such file.
+    assert!(["", &(32 << 20).to_string()].contains(&file("memory.swap.max").as_str()));
+}
+
+fn unified_keys(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["unified"]["memory.high"] = (48 << 20).to_string().into();
+    c.started();
+    assert_eq!(read(c.unified_cgroup().join("memory.high")).trim(), (48 << 20).to_string());
+}
+
+fn unified_is_refused_on_v1(t: &Sandbox) {
+    assert!(controller("memory").is_some());
+    let mut c = t.container();
+    c.config["linux"]["resources"]["unified"]["memory.high"] = "1000000".into();
+    c.sh("true").run().is_refused();
+}

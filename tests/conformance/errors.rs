@@ -1,0 +1,232 @@
+//! Mistakes: what is refused, with which words, and that nothing has happened then.
+
+use std::fs;
+
+use jzon::{JsonValue, array, object};
+
+use crate::case;
+use crate::support::{Case, Container, Kind, Sandbox};
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(missing_config),
+        case!(missing_bundle),
+        case!(broken_json).differs(Kind::Runc, "ignores what follows the object"),
+        case!(missing_rootfs),
+        case!(rootfs_that_is_a_file),
+        case!(missing_process),
+        case!(empty_args),
+        case!(unknown_namespace),
+        case!(duplicate_namespace).differs(Kind::Crun, "1.8 takes it"),
+        case!(bad_ids).differs(Kind::Crun, "1.8 takes blanks and more"),
+        case!(unknown_container),
+        case!(existing_container).differs(Kind::Runc, "container with given ID already exists"),
+        case!(unknown_keys_are_ignored),
+        case!(error_is_one_line).isopod_only("the form is isopod's"),
+        case!(config_error_names_the_field).isopod_only("the form is isopod's"),
+        case!(fields_to_come_are_refused_by_name).isopod_only("they have most of these fields, or ignore them"),
+        case!(seccomp_and_hooks_only_warn).isopod_only("they have seccomp and hooks"),
+    ]
+}
+
+/// Nothing is left after a failure that happened before there was a container.
+#[track_caller]
+fn nothing_happened(t: &Sandbox) {
+    assert_eq!((t.states(), t.cgroups(), t.processes()), (vec![], vec![], vec![]));
+}
+
+fn missing_config(t: &Sandbox) {
+    let c = t.container();
+    t.spawn(&mut c.command("run", &[])).wait().fails(&["config.json"]);
+    nothing_happened(t);
+}
+
+fn missing_bundle(t: &Sandbox) {
+    t.rt(&["run", "--bundle", "/there/is/none", &t.new_id()]).fails(&["/there/is/none", "o such file or directory"]);
+    nothing_happened(t);
+}
+
+fn broken_json(t: &Sandbox) {
+    let c = t.container();
+    let whole = c.config.dump();
+    for text in ["", "{", "[]", "null", "\"config\"", &whole[..whole.len() / 2], &format!("{whole}}}"), "{\"root\": 1}"]
+    {
+        fs::write(c.bundle.join("config.json"), text).expect("write");
+        t.spawn(&mut c.command("create", &[])).wait().is_refused();
+        nothing_happened(t);
+    }
+}
+
+fn missing_rootfs(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config["root"]["path"] = "no-such-root".into();
+    c.run().fails(&["no-such-root", "o such file or directory"]);
+    nothing_happened(t);
+}
+
+fn rootfs_that_is_a_file(t: &Sandbox) {
+    let c = &mut t.container();
+    fs::write(c.bundle.join("file"), "").expect("write");
+    c.config["root"]["path"] = "file".into();
+    c.run().is_refused();
+    nothing_happened(t);
+}
+
+fn missing_process(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config.remove("process");
+    c.run().is_refused();
+    nothing_happened(t);
+}
+
+fn empty_args(t: &Sandbox) {
+    let c = &mut t.container();
+    c.args(&[]).run().is_refused();
+    c.config["process"].remove("args");
+    c.run().is_refused();
+    c.args(&[""]).run().is_refused();
+    nothing_happened(t);
+}
+
+fn unknown_namespace(t: &Sandbox) {
+    t.container().namespace("made-up").run().fails(&["made-up"]);
+    nothing_happened(t);
+}
+
+fn duplicate_namespace(t: &Sandbox) {
+    t.container().namespace("pid").sh("true").run().fails(&["pid"]);
+    nothing_happened(t);
+}
+
+fn bad_ids(t: &Sandbox) {
+    let c = &mut t.container();
+    c.sh("true").write_config();
+    let bundle = c.bundle.to_str().expect("bundle");
+    let long = "x".repeat(1025);
+    for id in ["", ".", "..", "a/b", "../a", "a b", "a\nb", "ä", "a\u{1}", "a:b", &long] {
+        t.rt(&["run", "--bundle", bundle, id]).is_refused();
+        t.rt(&["state", id]).is_refused();
+        assert_eq!(t.states(), Vec::<String>::new(), "{id:?}");
+    }
+    for id in ["A.b_c+d-e", "0", "_x", "+y"] {
+        let id = format!("{id}{}", t.new_id());
+        t.rt(&["run", "--bundle", bundle, &id]).ok();
+    }
+}
+
+/// Engines match on these words.
+fn unknown_container(t: &Sandbox) {
+    for (verb, words) in [("state", [].as_slice()), ("start", &[]), ("kill", &["TERM"]), ("delete", &[])] {
+        let args: Vec<&str> = [verb, "there-is-none"].iter().chain(words).copied().collect();
+        let ran = t.rt(&args);
+        ran.exits(1);
+        let stderr = ran.stderr();
+        assert!(stderr.contains("does not exist") || stderr.contains("No such file or directory"), "{ran}");
+        if t.is(Kind::Isopod) {
+            ran.fails(&["container `there-is-none` does not exist"]);
+        }
+    }
+}
+
+fn existing_container(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    c.create().fails(&[&format!("container `{}` already exists", c.id)]);
+}
+
+fn unknown_keys_are_ignored(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config["somethingNew"] = object! { deep: array![1, 2.5, null, "x", object! {}] };
+    c.config["process"]["somethingNew"] = true.into();
+    c.config["linux"]["somethingNew"] = "x".into();
+    c.sh("true").run().ok();
+}
+
+fn error_is_one_line(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config["root"]["path"] = "no-such-root".into();
+    let stderr = c.run().stderr();
+    assert!(stderr.starts_with("isopod: error: ") && stderr.ends_with('\n'), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr:?}");
+}
+
+/// A change to the config that makes it wrong, and what the message has to say.
+type Mistake = (fn(&mut Container), &'static str);
+
+const MISTAKES: &[Mistake] = &[
+    (
+        |c| c.config["process"]["rlimits"].push(object! { "type": "RLIMIT_FOO", soft: 1, hard: 1 }).expect("push"),
+        "process.rlimits[1].type: unknown value \"RLIMIT_FOO\"",
+    ),
+    (
+        |c| c.config["process"]["capabilities"]["bounding"].push("CAP_FOO").expect("push"),
+        "process.capabilities.bounding[3]: unknown value \"CAP_FOO\"",
+    ),
+    (
+        |c| c.config["linux"]["namespaces"].push(object! { "type": "foo" }).expect("push"),
+        "linux.namespaces[5].type: unknown value \"foo\"",
+    ),
+    (|c| drop(c.config.remove("process")), "process"),
+    (|c| c.config["process"]["user"]["uid"] = "root".into(), "process.user.uid"),
+    (|c| c.config["process"]["args"] = "sh".into(), "process.args"),
+    (|c| c.config["process"]["cwd"] = "relative".into(), "process.cwd"),
+    (|c| c.config["process"]["oomScoreAdj"] = 5000.into(), "process.oomScoreAdj"),
+    (|c| c.config["mounts"][1]["destination"] = 7.into(), "mounts[1].destination"),
+    (|c| c.config["linux"]["rootfsPropagation"] = "sideways".into(), "linux.rootfsPropagation"),
+    (
+        |c| c.config["linux"]["devices"] = array![object! { path: "/dev/x", "type": "x", major: 1, minor: 1 }],
+        "linux.devices[0].type: unknown value \"x\"",
+    ),
+];
+
+fn config_error_names_the_field(t: &Sandbox) {
+    for (mistake, words) in MISTAKES {
+        let c = &mut t.container();
+        mistake(c.sh("true"));
+        let ran = c.run();
+        ran.fails(&[&format!("isopod: error: config.json {words}")]);
+        assert_eq!(ran.stderr().lines().count(), 1, "{ran}");
+    }
+    nothing_happened(t);
+}
+
+/// Asking for something that is not there yet must not look as if it had been done.
+fn fields_to_come_are_refused_by_name(t: &Sandbox) {
+    let fields: &[(&str, &str, JsonValue)] = &[
+        ("linux", "timeOffsets", object! { monotonic: { secs: 1 } }),
+        ("linux", "intelRdt", object! { closID: "x" }),
+        ("linux", "memoryPolicy", object! { mode: "MPOL_DEFAULT" }),
+        ("linux", "netDevices", object! { eth0: {} }),
+        ("linux", "mountLabel", "system_u:object_r:x_t:s0".into()),
+        ("process", "selinuxLabel", "system_u:system_r:x_t:s0".into()),
+        ("process", "apparmorProfile", "some-profile".into()),
+        ("process", "scheduler", object! { policy: "SCHED_BATCH" }),
+        ("process", "ioPriority", object! { class: "IOPRIO_CLASS_IDLE", priority: 1 }),
+    ];
+    for (block, field, value) in fields {
+        let c = &mut t.container();
+        c.config[*block][*field] = value.clone();
+        c.sh("true").run().fails(&[&format!("{block}.{field}")]);
+    }
+    let c = &mut t.container();
+    let map = array![object! { containerID: 0, hostID: 1, size: 1 }];
+    let mount = object! {
+        destination: "/data", "type": "bind", source: "/tmp", options: ["bind"], uidMappings: map.clone(), gidMappings: map,
+    };
+    c.config["mounts"].push(mount).expect("push");
+    c.sh("true").run().fails(&["uidMappings"]);
+    nothing_happened(t);
+}
+
+/// Podman would be unusable without.
+fn seccomp_and_hooks_only_warn(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config["linux"]["seccomp"] = object! { defaultAction: "SCMP_ACT_ALLOW" };
+    c.config["hooks"] = object! { poststart: [{ path: "/bin/true" }] };
+    let ran = c.sh("echo runs").run();
+    assert_eq!(ran.ok(), "runs");
+    for field in ["seccomp", "hooks"] {
+        let warnings = ran.stderr().lines().filter(|line| line.contains("warning") && line.contains(field)).count();
+        assert_eq!(warnings, 1, "{field}: {ran}");
+    }
+}

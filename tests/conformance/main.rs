@@ -1,0 +1,58 @@
+//! Conformance: what any OCI runtime binary has to do, asserted by what the kernel says.
+//!
+//! `cargo test --test conformance` tests isopod; `RUNTIME=crun` or `RUNTIME=/usr/sbin/runc` before it runs the same
+//! tests against another runtime. There a test may be marked as a known difference: it is then expected to fail, and
+//! `docs/differences.md` says what the difference is and why isopod does what it does.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cgroup;
+mod devices;
+mod errors;
+mod lifecycle;
+mod masks;
+mod mounts;
+mod namespaces;
+mod process;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use support::{Case, Runtime, Session, trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime: &'static Runtime = Box::leak(Box::new(Runtime::chosen()));
+    let session = Session::begin(runtime);
+    println!("{:?}: {}", runtime.kind, runtime.path.display());
+    let cases = cases();
+    let mut trials = vec![differences_are_documented(&cases)];
+    trials.extend(cases.into_iter().map(|case| trial(case, runtime)));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(session);
+    conclusion.exit_code()
+}
+
+fn cases() -> Vec<Case> {
+    let modules = [
+        namespaces::cases(),
+        mounts::cases(),
+        devices::cases(),
+        masks::cases(),
+        process::cases(),
+        cgroup::cases(),
+        lifecycle::cases(),
+        errors::cases(),
+    ];
+    modules.into_iter().flatten().collect()
+}
+
+/// The page and the code name the same tests.
+fn differences_are_documented(cases: &[Case]) -> Trial {
+    let page = include_str!("../../docs/differences.md");
+    let differing = cases.iter().filter(|case| case.has_differences());
+    let missing: Vec<&str> = differing.map(Case::name).filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    let outcome = if missing.is_empty() { Ok(()) } else { Err(format!("not in docs/differences.md: {missing:?}")) };
+    Trial::test("differences_are_documented", move || Ok(outcome?))
+}

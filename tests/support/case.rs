@@ -1,0 +1,127 @@
+//! One test as its table shows it, and what becomes of it on this machine with this runtime.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use libtest_mimic::{Failed, Trial};
+
+use super::host;
+use super::probe;
+use super::runtime::{Kind, Runtime};
+use super::sandbox::Sandbox;
+
+pub type Body = fn(&Sandbox);
+
+/// What a test wants from the machine. A test whose need is not met is ignored, never passed.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// This controller, usable on cgroup v1.
+    V1(&'static str),
+    /// This controller, usable on cgroup v2.
+    V2(&'static str),
+    /// The C probe, so a compiler that links statically.
+    Probe,
+    UserNamespaces,
+}
+
+impl Need {
+    /// Why this machine does not have it.
+    fn lacking(self) -> Option<String> {
+        match self {
+            Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
+            Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::Probe => probe::path().err(),
+            Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
+                .then(|| "user namespaces are switched off".into()),
+        }
+    }
+}
+
+/// One test: a name, what it needs, whose behaviour is known to differ, and the function.
+pub struct Case {
+    name: &'static str,
+    body: Body,
+    needs: Vec<Need>,
+    differs: Vec<(Kind, &'static str)>,
+    unsteady: Vec<(Kind, &'static str)>,
+}
+
+impl Case {
+    pub fn new(path: &'static str, body: Body) -> Case {
+        let name = path.split_once("::").map_or(path, |(_, rest)| rest);
+        Case { name, body, needs: Vec::new(), differs: Vec::new(), unsteady: Vec::new() }
+    }
+
+    pub fn needs(mut self, needs: &[Need]) -> Case {
+        self.needs.extend_from_slice(needs);
+        self
+    }
+
+    /// This runtime is expected to fail the test, for a reason that `docs/differences.md` states at length.
+    pub fn differs(mut self, kind: Kind, why: &'static str) -> Case {
+        self.differs.push((kind, why));
+        self
+    }
+
+    /// This runtime now passes and now fails: a race of its own, of which a test says nothing. Ignored there.
+    pub fn unsteady(mut self, kind: Kind, why: &'static str) -> Case {
+        self.unsteady.push((kind, why));
+        self
+    }
+
+    /// What is right by isopod's own rules and nobody else's: its flags, its error form, its refusals.
+    pub fn isopod_only(self, why: &'static str) -> Case {
+        self.differs(Kind::Crun, why).differs(Kind::Runc, why)
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub fn has_differences(&self) -> bool {
+        !self.differs.is_empty() || !self.unsteady.is_empty()
+    }
+}
+
+/// The case as libtest-mimic runs it.
+pub fn trial(case: Case, runtime: &'static Runtime) -> Trial {
+    let name = case.name;
+    let unsteady = case.unsteady.iter().find(|(kind, _)| *kind == runtime.kind);
+    let lacking = host::unfit()
+        .or_else(|| case.needs.iter().find_map(|need| need.lacking()))
+        .or_else(|| unsteady.map(|(_, why)| format!("{:?}: {why}", runtime.kind)));
+    match lacking {
+        Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
+        None => Trial::test(name, move || verdict(&case, runtime)),
+    }
+}
+
+/// A known difference turns the outcome round: the test has to fail, or the record of the difference is out of date.
+fn verdict(case: &Case, runtime: &'static Runtime) -> Result<(), Failed> {
+    let outcome = in_sandbox(case, runtime);
+    let difference = case.differs.iter().find(|(kind, _)| *kind == runtime.kind);
+    match (outcome, difference) {
+        (outcome, None) => outcome.map_err(Failed::from),
+        (Err(_), Some(_)) => Ok(()),
+        (Ok(()), Some((_, why))) => Err(format!("passes, although a difference is recorded: {why}").into()),
+    }
+}
+
+fn in_sandbox(case: &Case, runtime: &'static Runtime) -> Result<(), String> {
+    let sandbox = Sandbox::new(runtime);
+    let panicked = catch_unwind(AssertUnwindSafe(|| (case.body)(&sandbox))).is_err();
+    let leftovers = sandbox.close();
+    if panicked {
+        return Err(LAST_PANIC.take());
+    }
+    if leftovers.is_empty() { Ok(()) } else { Err(format!("left behind: {}", leftovers.join(", "))) }
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Assertions panic; the message goes into the result of the test instead of between the lines of other tests.
+pub(super) fn collect_panics() {
+    std::panic::set_hook(Box::new(|info| LAST_PANIC.set(info.to_string())));
+}

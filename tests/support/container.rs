@@ -1,0 +1,405 @@
+//! One container: its bundle, its config as a JSON value, and the commands about it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jzon::{JsonValue, array, object};
+
+use super::command::{Ran, Running, eventually};
+use super::host::{self, read};
+use super::probe;
+use super::sandbox::Sandbox;
+
+pub struct Container<'a> {
+    sandbox: &'a Sandbox,
+    pub id: String,
+    pub bundle: PathBuf,
+    pub config: JsonValue,
+}
+
+impl<'a> Container<'a> {
+    pub(super) fn new(sandbox: &'a Sandbox, id: String) -> Container<'a> {
+        let bundle = sandbox.path(&format!("bundle-{id}"));
+        make_rootfs(&bundle.join("rootfs"));
+        let mut config = default_config();
+        config["process"]["env"].push(sandbox.mark()).expect("env");
+        config["linux"]["cgroupsPath"] = format!("/{id}").into();
+        Container { sandbox, id, bundle, config }
+    }
+
+    // The bundle.
+
+    pub fn rootfs(&self) -> PathBuf {
+        self.bundle.join("rootfs")
+    }
+
+    /// A directory in the rootfs, with its parents.
+    pub fn mkdir(&mut self, path: &str) -> &mut Self {
+        fs::create_dir_all(self.inside(path)).expect("mkdir");
+        self
+    }
+
+    /// A file in the rootfs, with its parents.
+    pub fn file(&mut self, path: &str, content: &str) -> &mut Self {
+        let path = self.inside(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        fs::write(path, content).expect("write");
+        self
+    }
+
+    /// A symlink in the rootfs, in place of whatever is there.
+    pub fn symlink(&mut self, path: &str, target: impl AsRef<Path>) -> &mut Self {
+        let path = self.inside(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_dir_all(&path);
+        symlink(target, path).expect("symlink");
+        self
+    }
+
+    /// Puts the probe into the rootfs as `/probe`.
+    pub fn probe(&mut self, verb: &str) -> &mut Self {
+        fs::copy(probe::path().expect("probe"), self.inside("probe")).expect("copy");
+        self.args(&["/probe", verb])
+    }
+
+    pub fn inside(&self, path: &str) -> PathBuf {
+        self.rootfs().join(path.trim_start_matches('/'))
+    }
+
+    // The config.
+
+    pub fn args(&mut self, args: &[&str]) -> &mut Self {
+        self.config["process"]["args"] = args.to_vec().into();
+        self
+    }
+
+    pub fn sh(&mut self, script: &str) -> &mut Self {
+        self.args(&["/bin/sh", "-c", script])
+    }
+
+    pub fn env(&mut self, entry: &str) -> &mut Self {
+        self.config["process"]["env"].push(entry).expect("env");
+        self
+    }
+
+    pub fn mount(&mut self, destination: &str, kind: &str, source: impl AsRef<Path>, options: &[&str]) -> &mut Self {
+        let source = source.as_ref().to_str().expect("source");
+        let mount = object! { destination: destination, "type": kind, source: source, options: options.to_vec() };
+        self.config["mounts"].push(mount).expect("mounts");
+        self
+    }
+
+    pub fn bind(&mut self, destination: &str, source: impl AsRef<Path>, options: &[&str]) -> &mut Self {
+        let options: Vec<&str> = ["bind"].iter().chain(options).copied().collect();
+        self.mount(destination, "bind", source, &options)
+    }
+
+    /// Leaves out the standard mounts at and below a path.
+    pub fn without_mount(&mut self, destination: &str) -> &mut Self {
+        let below = format!("{destination}/");
+        let keep = |mount: &&JsonValue| {
+            let target = mount["destination"].as_str().expect("destination");
+            target != destination && !target.starts_with(&below)
+        };
+        let kept: Vec<JsonValue> = self.config["mounts"].members().filter(keep).cloned().collect();
+        self.config["mounts"] = kept.into();
+        self
+    }
+
+    pub fn writable(&mut self) -> &mut Self {
+        self.config["root"]["readonly"] = false.into();
+        self
+    }
+
+    pub fn namespace(&mut self, kind: &str) -> &mut Self {
+        self.config["linux"]["namespaces"].push(object! { "type": kind }).expect("namespaces");
+        self
+    }
+
+    pub fn without_namespace(&mut self, kind: &str) -> &mut Self {
+        let namespaces = self.config["linux"]["namespaces"].members();
+        let kept: Vec<JsonValue> = namespaces.filter(|namespace| namespace["type"] != kind).cloned().collect();
+        self.config["linux"]["namespaces"] = kept.into();
+        self
+    }
+
+    pub fn join(&mut self, kind: &str, path: &str) -> &mut Self {
+        self.without_namespace(kind);
+        self.config["linux"]["namespaces"].push(object! { "type": kind, path: path }).expect("namespaces");
+        self
+    }
+
+    /// A user namespace where root is 100000 outside, and a rootfs that belongs to that root.
+    pub fn with_user_namespace(&mut self) -> &mut Self {
+        let map = array![object! { containerID: 0, hostID: 100000, size: 65536 }];
+        self.config["linux"]["uidMappings"] = map.clone();
+        self.config["linux"]["gidMappings"] = map;
+        let chowned = Command::new("chown").args(["-R", "100000:100000"]).arg(self.rootfs()).status();
+        assert!(chowned.expect("chown").success());
+        self.namespace("user")
+    }
+
+    pub fn capabilities(&mut self, names: &[&str]) -> &mut Self {
+        for set in ["bounding", "effective", "permitted"] {
+            self.config["process"]["capabilities"][set] = names.to_vec().into();
+        }
+        self.config["process"]["capabilities"].remove("ambient");
+        self
+    }
+
+    pub fn as_user(&mut self, uid: u32, gid: u32) -> &mut Self {
+        self.config["process"]["user"] = object! { uid: uid, gid: gid };
+        self
+    }
+
+    pub fn write_config(&self) -> &Self {
+        fs::write(self.bundle.join("config.json"), self.config.pretty(2)).expect("config.json");
+        self
+    }
+
+    // The life.
+
+    /// `VERB OPTIONS --bundle BUNDLE ID`.
+    pub fn command(&self, verb: &str, options: &[&str]) -> Command {
+        let mut command = self.sandbox.command(&[verb]);
+        command.args(options).arg("--bundle").arg(&self.bundle).arg(&self.id);
+        command
+    }
+
+    /// Runs in the foreground.
+    #[track_caller]
+    pub fn run(&self) -> Ran {
+        self.run_with(&[])
+    }
+
+    #[track_caller]
+    pub fn run_with(&self, options: &[&str]) -> Ran {
+        self.start_run(options).wait()
+    }
+
+    #[track_caller]
+    pub fn start_run(&self, options: &[&str]) -> Running {
+        self.write_config();
+        self.sandbox.spawn(&mut self.command("run", options))
+    }
+
+    /// Runs a script in the foreground, demands success and gives its output.
+    #[track_caller]
+    pub fn out(&mut self, script: &str) -> String {
+        self.sh(script).run().ok()
+    }
+
+    #[track_caller]
+    pub fn create(&self) -> Ran {
+        self.create_with(&[])
+    }
+
+    #[track_caller]
+    pub fn create_with(&self, options: &[&str]) -> Ran {
+        self.write_config();
+        self.sandbox.spawn(&mut self.command("create", options)).wait()
+    }
+
+    #[track_caller]
+    pub fn created(&self) -> Ran {
+        let ran = self.create();
+        ran.exits(0);
+        ran
+    }
+
+    #[track_caller]
+    pub fn start(&self) -> Ran {
+        self.about("start", &[])
+    }
+
+    #[track_caller]
+    pub fn kill(&self, signal: &str) -> Ran {
+        self.about("kill", &[signal])
+    }
+
+    #[track_caller]
+    pub fn delete(&self) -> Ran {
+        self.about("delete", &[])
+    }
+
+    #[track_caller]
+    pub fn force_delete(&self) -> Ran {
+        self.sandbox.rt(&["delete", "--force", &self.id])
+    }
+
+    /// `VERB ID WORDS`.
+    #[track_caller]
+    pub fn about(&self, verb: &str, words: &[&str]) -> Ran {
+        let args: Vec<&str> = [verb, &self.id].iter().chain(words).copied().collect();
+        self.sandbox.rt(&args)
+    }
+
+    #[track_caller]
+    pub fn state(&self) -> JsonValue {
+        let text = self.about("state", &[]).ok();
+        jzon::parse(&text).unwrap_or_else(|error| panic!("state is not JSON: {error}: {text}"))
+    }
+
+    #[track_caller]
+    pub fn status(&self) -> String {
+        self.state()["status"].as_str().expect("status").to_owned()
+    }
+
+    #[track_caller]
+    pub fn pid(&self) -> i32 {
+        self.state()["pid"].as_i32().expect("pid")
+    }
+
+    /// Creates and starts a container that sleeps; gives the pid of its init.
+    #[track_caller]
+    pub fn started(&mut self) -> i32 {
+        self.args(&["/bin/sleep", "600"]).created();
+        self.start().ok();
+        self.pid()
+    }
+
+    #[track_caller]
+    pub fn wait_until_stopped(&self) {
+        eventually("the container stops", || self.status() == "stopped");
+    }
+
+    /// The container's cgroup in the hierarchy of a v1 controller.
+    pub fn cgroup(&self, controller: &str) -> PathBuf {
+        host::controller(controller).expect("controller").join(&self.id)
+    }
+
+    /// The container's cgroup in the unified hierarchy.
+    pub fn unified_cgroup(&self) -> PathBuf {
+        host::unified("memory").expect("cgroup v2").join(&self.id)
+    }
+
+    /// A file of the container's cgroup on v1.
+    pub fn cgroup_file(&self, controller: &str, file: &str) -> String {
+        read(self.cgroup(controller).join(file)).trim_end().to_owned()
+    }
+}
+
+/// Of busybox, what the scripts use.
+const APPLETS: &[&str] = &[
+    "awk",
+    "cat",
+    "chmod",
+    "chown",
+    "cut",
+    "date",
+    "dd",
+    "dnsdomainname",
+    "echo",
+    "env",
+    "false",
+    "find",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "ip",
+    "kill",
+    "ls",
+    "mkdir",
+    "mkfifo",
+    "mknod",
+    "mount",
+    "nproc",
+    "od",
+    "printf",
+    "ps",
+    "pwd",
+    "readlink",
+    "rm",
+    "rmdir",
+    "sed",
+    "seq",
+    "sh",
+    "sleep",
+    "sort",
+    "stat",
+    "stty",
+    "sysctl",
+    "tail",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "tty",
+    "umount",
+    "uname",
+    "unshare",
+    "wc",
+];
+
+fn make_rootfs(rootfs: &Path) {
+    let bin = rootfs.join("bin");
+    fs::create_dir_all(&bin).expect("mkdir");
+    fs::copy(host::BUSYBOX, bin.join("busybox")).expect("busybox");
+    for applet in APPLETS {
+        symlink("busybox", bin.join(applet)).expect("symlink");
+    }
+    for dir in ["proc", "sys", "dev", "tmp", "etc"] {
+        fs::create_dir(rootfs.join(dir)).expect("mkdir");
+    }
+    fs::write(rootfs.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
+        .expect("passwd");
+}
+
+/// What `spec` writes, but without a terminal.
+pub fn default_config() -> JsonValue {
+    let capabilities = array!["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+    let mut config = object! {
+        ociVersion: "1.0.2",
+        process: {
+            terminal: false,
+            user: { uid: 0, gid: 0 },
+            args: ["sh"],
+            env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+            cwd: "/",
+            capabilities: {
+                bounding: capabilities.clone(),
+                effective: capabilities.clone(),
+                permitted: capabilities.clone(),
+                ambient: capabilities,
+            },
+            rlimits: [{ "type": "RLIMIT_NOFILE", hard: 1024, soft: 1024 }],
+            noNewPrivileges: true,
+        },
+        root: { path: "rootfs", readonly: true },
+        hostname: "isopod",
+        mounts: [
+            { destination: "/proc", "type": "proc", source: "proc" },
+            { destination: "/dev", "type": "tmpfs", source: "tmpfs",
+              options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+            { destination: "/dev/pts", "type": "devpts", source: "devpts",
+              options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+            { destination: "/dev/shm", "type": "tmpfs", source: "shm",
+              options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+            { destination: "/dev/mqueue", "type": "mqueue", source: "mqueue",
+              options: ["nosuid", "noexec", "nodev"] },
+            { destination: "/sys", "type": "sysfs", source: "sysfs",
+              options: ["nosuid", "noexec", "nodev", "ro"] },
+            { destination: "/sys/fs/cgroup", "type": "cgroup", source: "cgroup",
+              options: ["nosuid", "noexec", "nodev", "relatime", "ro"] },
+        ],
+        linux: {
+            resources: { devices: [{ allow: false, access: "rwm" }] },
+            namespaces: [
+                { "type": "pid" }, { "type": "network" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
+            ],
+            maskedPaths: [
+                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
+            ],
+            readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+        },
+    };
+    if host::unified("memory").is_some() {
+        config["linux"]["namespaces"].push(object! { "type": "cgroup" }).expect("namespaces");
+    }
+    config
+}

@@ -1,0 +1,47 @@
+//! What the conformance tests stand on: a runtime under test, a sandbox for each test, containers made of busybox.
+//!
+//! Nothing here knows what is asserted; nothing in `conformance/` knows how a process is started or cleaned up after.
+
+mod case;
+mod command;
+mod container;
+mod host;
+mod probe;
+mod runtime;
+mod sandbox;
+mod terminal;
+
+pub use case::{Body, Case, Need, trial};
+pub use command::{Ran, Running, eventually};
+pub use container::Container;
+pub use host::{controller, read, unified};
+pub use runtime::{Kind, Runtime};
+pub use sandbox::Sandbox;
+pub use terminal::{ConsoleSocket, Pty};
+
+/// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.
+#[macro_export]
+macro_rules! case {
+    ($body:ident) => {
+        $crate::support::Case::new(concat!(module_path!(), "::", stringify!($body)), $body)
+    };
+}
+
+/// What lasts for one run of the tests, and is undone at its end.
+pub struct Session {
+    _hugetlb: Option<host::HugetlbOnV1>,
+}
+
+impl Session {
+    pub fn begin(runtime: &Runtime) -> Session {
+        case::collect_panics();
+        let crun = runtime.kind == Kind::Crun;
+        Session { _hugetlb: crun.then(host::HugetlbOnV1::mount).flatten() }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        probe::remove();
+    }
+}
