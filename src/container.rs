@@ -13,7 +13,9 @@ pub mod state;
 
 use core::ffi::CStr;
 
-use crate::error;
+use crate::cgroup::Cgroup;
+use crate::error::Result;
+use crate::host::{self, Cgroups};
 use crate::sys::start::Start;
 
 /// The version of the OCI runtime specification that we follow.
@@ -97,17 +99,8 @@ pub mod create {
     }
 }
 
-/// Whether all processes of the container are frozen.
-fn is_frozen(_: &state::State<'_>) -> error::Result<bool> {
-    Ok(false)
-}
-
-/// Sends a signal to every process of the container's cgroup; `false` if there was none.
-fn signal_cgroup(_: &state::State<'_>, _: u32) -> error::Result<bool> {
-    Ok(false)
-}
-
-/// Removes the container's cgroup and kills what is left in it.
-fn remove_cgroup(_: &state::State<'_>) -> error::Result<()> {
-    Ok(())
+/// The container's cgroup, as its state has it: where it is on this machine.
+fn cgroup<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    Cgroup::new(cgroups, state.cgroup_path)
 }

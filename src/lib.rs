@@ -15,12 +15,15 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod cgroup;
 pub mod cli;
 pub mod container;
 pub mod date;
 pub mod error;
+pub mod host;
 pub mod json;
 pub mod log;
+pub mod plan;
 pub mod spec;
 pub mod sys;
 mod writer;

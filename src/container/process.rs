@@ -6,6 +6,9 @@
 use crate::error::{Context as _, Error, Result};
 use crate::sys::{AsFd, Errno, OwnedFd, file, memory, process, time};
 
+/// The signal that cannot be refused.
+pub const SIGKILL: u32 = 9;
+
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;
 
@@ -79,6 +82,7 @@ pub fn start_time(pid: i32) -> Result<u64> {
 pub struct Process {
     pid: i32,
     pidfd: OwnedFd,
+    letter: u8,
 }
 
 impl Process {
@@ -96,8 +100,8 @@ impl Process {
             Err(Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno).context_with("pidfd_open", format_args!("{pid}")),
         };
-        let same = Stat::of(pid)?.is_some_and(|stat| stat.is_of(start_time));
-        Ok(same.then_some(Process { pid, pidfd }))
+        let stat = Stat::of(pid)?.filter(|stat| stat.is_of(start_time));
+        Ok(stat.map(|stat| Process { pid, pidfd, letter: stat.letter }))
     }
 
     /// Sends a signal.
@@ -109,16 +113,17 @@ impl Process {
             .context_with("signal", format_args!("process {}", self.pid))
     }
 
-    /// Kills it and waits until it is gone.
+    /// Whether the freezer of cgroup v1 may hold it: then it does not even die until it is let go.
+    #[must_use]
+    pub fn may_be_frozen(&self) -> bool {
+        self.letter == b'D'
+    }
+
+    /// Waits until it is gone, as it will be when it has been killed.
     ///
     /// # Errors
-    /// If it may not be killed, or does not end.
-    pub fn kill(&self) -> Result<()> {
-        const SIGKILL: u32 = 9;
-        match self.signal(SIGKILL) {
-            Err(error) if !error.is(Errno::SRCH) => return Err(error),
-            _ => {}
-        }
+    /// If it does not end.
+    pub fn wait(&self) -> Result<()> {
         match time::wait_readable(self.pidfd.as_fd(), Some(PATIENCE_MS)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::says(format_args!("process {}: still there 10 s after SIGKILL", self.pid))),

@@ -300,7 +300,7 @@ impl StateDir {
         }
         match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
-            Err(Errno::NOENT) if super::is_frozen(state)? => Ok(Status::Paused),
+            Err(Errno::NOENT) if super::cgroup(state)?.is_frozen() => Ok(Status::Paused),
             Err(Errno::NOENT) => Ok(Status::Running),
             Err(errno) => Err(errno).context("stat", "exec.fifo"),
         }

@@ -1,0 +1,5 @@
+//! Decides.
+
+#![forbid(unsafe_code)]
+
+pub mod resources;
