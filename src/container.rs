@@ -3,7 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+mod child;
+pub mod create;
 pub mod delete;
+mod foreground;
 pub mod id;
 pub mod kill;
 pub mod list;
@@ -77,30 +80,8 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// Made by the room of the same name; here so that the verbs have something to call.
-pub mod create {
-    use super::{Context, CreateRequest};
-    use crate::error::{Error, Result};
-
-    /// Makes a container, ready to be started.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub fn create(_: &Context, request: &CreateRequest) -> Result<()> {
-        Err(Error::says(format_args!("create {}: not there yet", request.id)))
-    }
-
-    /// Makes a container and starts it; waits for its end unless detached.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub fn run(_: &Context, request: &CreateRequest) -> Result<i32> {
-        Err(Error::says(format_args!("run {}: not there yet", request.id)))
-    }
-}
-
 /// The container's cgroup, as its state has it: where it is on this machine.
-fn cgroup<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
+fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
     Cgroup::new(cgroups, state.cgroup_path)
 }

@@ -8,6 +8,7 @@
 
 pub mod arch;
 pub mod errno;
+pub mod event;
 pub mod fd;
 pub mod file;
 pub mod memory;

@@ -38,7 +38,7 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     if let Some(state) = &state
-        && let Err(error) = super::cgroup(state).and_then(|cgroup| cgroup.remove())
+        && let Err(error) = super::cgroup_of(state).and_then(|cgroup| cgroup.remove())
     {
         warn!("{error}");
     }
@@ -70,7 +70,7 @@ fn end(state: Option<&State<'_>>, init: Option<Process>) -> Result<()> {
         _ => {}
     }
     if init.may_be_frozen() {
-        super::cgroup(state)?.thaw()?;
+        super::cgroup_of(state)?.thaw()?;
     }
     init.wait()
 }

@@ -16,14 +16,14 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     let Some(state) = dir.read()? else { return Err(not_running(id)) };
     if all {
         // Also those that outlived init: in a pid namespace of the host's, or of another container's, they can.
-        let cgroup = super::cgroup(&state)?;
+        let cgroup = super::cgroup_of(&state)?;
         if !cgroup.pids()?.is_empty() {
             return cgroup.kill_all(signal);
         }
     }
     let Some(init) = state.init()? else { return Err(not_running(id)) };
     init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })?;
-    if signal == SIGKILL && init.may_be_frozen() { super::cgroup(&state)?.thaw() } else { Ok(()) }
+    if signal == SIGKILL && init.may_be_frozen() { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
 }
 
 /// Engines look for "container not running" and for "no such process".

@@ -15,7 +15,7 @@ use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Map};
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, fd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
 use crate::writer::Writer;
 
 /// Exists from the end of `create` to `start`; init reads from it.
@@ -152,7 +152,7 @@ pub struct StateDir {
 
 impl StateDir {
     /// Makes the directory of a new container, and the root if need be, and locks it exclusively: `unlock` it when the
-    /// container is created, and `close_in_child`, for init shares the descriptor and with it the lock.
+    /// container is created, and drop it in init, which shares the descriptor and with it the lock.
     ///
     /// # Errors
     /// If there is a container of this name, or the root cannot be trusted.
@@ -226,12 +226,6 @@ impl StateDir {
         self.lock.set(Lock::None);
     }
 
-    /// In init, right after the clone: the directory and its lock are the runtime's alone.
-    pub fn close_in_child(&self) {
-        fd::close_in_child(self.dir.as_fd());
-        fd::close_in_child(self.root.as_fd());
-    }
-
     /// The directory, for the other files in it.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -300,7 +294,7 @@ impl StateDir {
         }
         match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
-            Err(Errno::NOENT) if super::cgroup(state)?.is_frozen() => Ok(Status::Paused),
+            Err(Errno::NOENT) if super::cgroup_of(state)?.is_frozen() => Ok(Status::Paused),
             Err(Errno::NOENT) => Ok(Status::Running),
             Err(errno) => Err(errno).context("stat", "exec.fifo"),
         }
