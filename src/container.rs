@@ -16,7 +16,7 @@ pub mod state;
 
 use core::ffi::CStr;
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::error::Result;
 use crate::host::{self, Cgroups};
 use crate::sys::start::Start;
@@ -84,4 +84,14 @@ pub struct CreateRequest {
 fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
     Cgroup::new(cgroups, state.cgroup_path)
+}
+
+/// Whether the container's processes are frozen, as init shows it, asking as little as possible: engines want to know
+/// often.
+fn is_frozen(state: &state::State<'_>, init: process::Stat) -> Result<bool> {
+    match init.freezer() {
+        process::Freezer::None => Ok(false),
+        process::Freezer::NoneOrV2 => Ok(cgroup::is_frozen_by_v2(state.cgroup_path)),
+        process::Freezer::Any => Ok(cgroup_of(state)?.is_frozen()),
+    }
 }

@@ -22,7 +22,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
         json.key("bundle").text(state.bundle);
         json.key("rootfs").text(state.rootfs);
         json.key("created").text(state.created);
-        json.key("owner").text(Users::read().name(state.owner));
+        json.key("owner").text(Users::new().name(state.owner));
         if !state.annotations.is_empty() {
             json.key("annotations").object(|json| {
                 for (key, value) in state.annotations.iter() {

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::Context;
-use super::process::{Process, SIGKILL};
+use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
 use crate::error::{Errno, Error, Result};
 use crate::warn;
@@ -25,7 +25,8 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let mut state = read(&dir, force)?;
     let init = init(state.as_ref())?;
-    if !force && !matches!(dir.status_if(state.as_ref(), init.is_some())?, Status::Created | Status::Stopped) {
+    let status = dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))?;
+    if !force && !matches!(status, Status::Created | Status::Stopped) {
         let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
         return Err(Error::says(message).hint("--force kills it"));
     }
@@ -69,7 +70,7 @@ fn end(state: Option<&State<'_>>, init: Option<Process>) -> Result<()> {
         Err(error) if !error.is(Errno::SRCH) => return Err(error),
         _ => {}
     }
-    if init.may_be_frozen() {
+    if init.stat.freezer() == Freezer::Any {
         super::cgroup_of(state)?.thaw()?;
     }
     init.wait()

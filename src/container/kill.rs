@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Context;
-use super::process::SIGKILL;
+use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
 
@@ -23,7 +23,8 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     }
     let Some(init) = state.init()? else { return Err(not_running(id)) };
     init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })?;
-    if signal == SIGKILL && init.may_be_frozen() { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
+    // One that version 1 has frozen does not even die.
+    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
 }
 
 /// Engines look for "container not running" and for "no such process".

@@ -23,6 +23,17 @@ pub struct Stat {
     pub start_time: u64,
 }
 
+/// Which freezer may hold a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freezer {
+    /// It runs.
+    None,
+    /// It sleeps, and so do those that version 2 has frozen.
+    NoneOrV2,
+    /// It looks like one that version 1 has frozen (`D`), or is stopped (`T`), frozen or not.
+    Any,
+}
+
 impl Stat {
     /// Of the process with this number now; `None` if there is none.
     ///
@@ -57,6 +68,16 @@ impl Stat {
         self.start_time == start_time && !self.has_ended()
     }
 
+    /// What its letter tells of the freezers of cgroups.
+    #[must_use]
+    pub fn freezer(&self) -> Freezer {
+        match self.letter {
+            b'R' => Freezer::None,
+            b'S' => Freezer::NoneOrV2,
+            _ => Freezer::Any,
+        }
+    }
+
     /// Whether it runs no more: a zombie, or being taken away. A process whose first thread has ended while others go
     /// on looks like a zombie too.
     #[must_use]
@@ -82,7 +103,8 @@ pub fn start_time(pid: i32) -> Result<u64> {
 pub struct Process {
     pid: i32,
     pidfd: OwnedFd,
-    letter: u8,
+    /// What it was when it was opened.
+    pub stat: Stat,
 }
 
 impl Process {
@@ -101,7 +123,7 @@ impl Process {
             Err(errno) => return Err(errno).context_with("pidfd_open", format_args!("{pid}")),
         };
         let stat = Stat::of(pid)?.filter(|stat| stat.is_of(start_time));
-        Ok(stat.map(|stat| Process { pid, pidfd, letter: stat.letter }))
+        Ok(stat.map(|stat| Process { pid, pidfd, stat }))
     }
 
     /// Sends a signal.
@@ -111,12 +133,6 @@ impl Process {
     pub fn signal(&self, signal: u32) -> Result<()> {
         process::pidfd_send_signal(self.pidfd.as_fd(), signal)
             .context_with("signal", format_args!("process {}", self.pid))
-    }
-
-    /// Whether the freezer of cgroup v1 may hold it: then it does not even die until it is let go.
-    #[must_use]
-    pub fn may_be_frozen(&self) -> bool {
-        self.letter == b'D'
     }
 
     /// Waits until it is gone, as it will be when it has been killed.

@@ -277,24 +277,22 @@ impl StateDir {
     /// The kernel's.
     pub fn status(&self, state: Option<&State<'_>>) -> Result<Status> {
         // For a look at one moment the start time is enough; only signals need a descriptor of the process.
-        let lives = match state {
-            Some(state) if state.pid > 0 => Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time)),
-            _ => false,
+        let init = match state {
+            Some(state) if state.pid > 0 => Stat::of(state.pid)?.filter(|stat| stat.is_of(state.start_time)),
+            _ => None,
         };
-        self.status_if(state, lives)
+        self.status_with(state, init)
     }
 
     /// The same if it is known already whether init lives.
-    pub(super) fn status_if(&self, state: Option<&State<'_>>, init_lives: bool) -> Result<Status> {
+    pub(super) fn status_with(&self, state: Option<&State<'_>>, init: Option<Stat>) -> Result<Status> {
         let Some(state) = state.filter(|state| state.pid > 0) else {
             return Ok(if self.is_worked_on()? { Status::Creating } else { Status::Stopped });
         };
-        if !init_lives {
-            return Ok(Status::Stopped);
-        }
+        let Some(init) = init else { return Ok(Status::Stopped) };
         match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
-            Err(Errno::NOENT) if super::cgroup_of(state)?.is_frozen() => Ok(Status::Paused),
+            Err(Errno::NOENT) if super::is_frozen(state, init)? => Ok(Status::Paused),
             Err(Errno::NOENT) => Ok(Status::Running),
             Err(errno) => Err(errno).context("stat", "exec.fifo"),
         }
