@@ -15,12 +15,14 @@ mod read;
 mod syntax;
 mod trail;
 mod value;
+mod writer;
 
 pub(crate) use object::object;
 pub use object::{Map, Object};
 pub use read::{Failed, Items, Members};
 pub(crate) use value::value;
 pub use value::{List, Slot, Value};
+pub use writer::{Style, Write, Writer, text};
 
 use crate::error::Result;
 

@@ -13,6 +13,7 @@ mod mount;
 mod process;
 mod resources;
 mod seccomp;
+pub mod template;
 
 pub use hooks::{Hook, Hooks};
 pub use linux::{Device, IntelRdt, Linux, MemoryPolicy, Namespace, NetDevice, Personality, TimeOffset};

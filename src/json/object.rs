@@ -28,8 +28,8 @@ impl<'a, T: Object<'a> + Copy + Default + 'a> New<'a> for Option<&'a T> {
     }
 }
 
-/// A struct that is read from an object: each field is followed by the member's name. All of them may be absent, so
-/// their types are `Option`, `List` and `Map`.
+/// A struct that is read from an object, and written as one: each field is followed by the member's name. All of them
+/// may be absent, so their types are `Option`, `List` and `Map`.
 macro_rules! object {
     ($(#[$doc:meta])* pub struct $Name:ident { $($fields:tt)* }) => {
         $crate::json::object! { @ 'a [$(#[$doc])*] $Name [] $($fields)* }
@@ -52,6 +52,14 @@ macro_rules! object {
                     $($name => self.$field.slot(),)*
                     _ => return None,
                 })
+            }
+        }
+
+        impl $($life)* $crate::json::Write for $Name $($life)* {
+            fn write(&self, to: &mut $crate::json::Writer<'_>) {
+                to.object(|to| {
+                    $(to.member($name, &self.$field);)*
+                });
             }
         }
 

@@ -58,10 +58,12 @@ impl<'a> Trail<'a> {
 
 impl fmt::Display for Trail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_word =
+            |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-');
         for (i, step) in self.steps.as_slice().iter().rev().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Name(name) if name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-') => {
+                Step::Name(name) if is_word(name) => {
                     f.write_str(if i == 0 { "" } else { "." })?;
                     f.write_str(name)?;
                 }
