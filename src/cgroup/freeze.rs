@@ -11,11 +11,13 @@ const PATIENCE: u32 = 2000;
 #[must_use]
 pub fn is_frozen_by_v2(path: &str) -> bool {
     let mut buffer = [0; 256];
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().any(|mount| {
+    for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         let events = memory::joined(&[mount, path, "/cgroup.events"]).unwrap_or(c"");
-        let text = file::get(CWD, events, &mut buffer).ok().and_then(|text| core::str::from_utf8(text).ok());
-        text.is_some_and(|text| number(text, "frozen") == Some(1))
-    })
+        if let Ok(text) = file::get(CWD, events, &mut buffer) {
+            return core::str::from_utf8(text).is_ok_and(|text| number(text, "frozen") == Some(1));
+        }
+    }
+    false
 }
 
 impl Cgroup<'_> {

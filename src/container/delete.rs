@@ -25,10 +25,11 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let mut state = read(&dir, force)?;
     let init = init(state.as_ref())?;
-    let status = dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))?;
-    if !force && !matches!(status, Status::Created | Status::Stopped) {
-        let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
-        return Err(Error::says(message).hint("--force kills it"));
+    if !force {
+        match dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))? {
+            Status::Created | Status::Stopped => {}
+            Status::Creating | Status::Running | Status::Paused => return Err(in_use(id)),
+        }
     }
     end(state.as_ref(), init)?;
     // If a runtime is still creating it, it misses its init now, gives up, and lets us go on.
@@ -44,6 +45,13 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         warn!("{error}");
     }
     dir.remove()
+}
+
+/// podman looks for these words and then tries force.
+#[cold]
+fn in_use(id: &str) -> Error {
+    let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
+    Error::says(message).hint("--force kills it")
 }
 
 /// The state; by force also of a container whose state nobody can read.

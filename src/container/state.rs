@@ -13,10 +13,9 @@ use super::Context;
 use super::process::{Process, Stat};
 use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
-use crate::json::{self, Map};
+use crate::json::{self, Map, Style};
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
-use crate::writer::Writer;
 
 /// Exists from the end of `create` to `start`; init reads from it.
 pub const EXEC_FIFO: &CStr = c"exec.fifo";
@@ -69,26 +68,22 @@ impl State<'_> {
     }
 
     fn json(&self) -> &'static str {
-        let mut json = Writer::pretty();
-        json.object(|json| {
-            json.key("version").number(VERSION);
-            json.key("id").text(self.id);
-            json.key("pid").number(self.pid);
-            json.key("startTime").number(self.start_time);
-            json.key("bundle").text(self.bundle);
-            json.key("rootfs").text(self.rootfs);
-            json.key("created").text(self.created);
-            json.key("owner").number(self.owner);
-            json.key("cgroupPath").text(self.cgroup_path);
-            json.key("cgroupManager").text(self.cgroup_manager);
-            json.key("terminal").truth(self.terminal);
-            json.key("annotations").object(|json| {
-                for (key, value) in self.annotations.iter() {
-                    json.key(key).text(value);
-                }
+        json::text(Style::Pretty, |w| {
+            w.object(|w| {
+                w.member("version", VERSION);
+                w.member("id", self.id);
+                w.member("pid", self.pid);
+                w.member("startTime", self.start_time);
+                w.member("bundle", self.bundle);
+                w.member("rootfs", self.rootfs);
+                w.member("created", self.created);
+                w.member("owner", self.owner);
+                w.member("cgroupPath", self.cgroup_path);
+                w.member("cgroupManager", self.cgroup_manager);
+                w.member("terminal", self.terminal);
+                w.member("annotations", self.annotations);
             });
-        });
-        json.finish()
+        })
     }
 
     /// `name` is what errors begin with.
