@@ -72,7 +72,7 @@ impl Parent {
             [READY, ..] => Report::Ready,
             [_, line @ ..] => {
                 let line = core::str::from_utf8(line).unwrap_or("the container's init failed");
-                Report::Failed(Error { doing: "", subject: memory::text(line), because: "", errno: None, hint: "" })
+                Report::Failed(Error::says(format_args!("{line}")))
             }
         })
     }

@@ -62,7 +62,7 @@ fn refused(place: &Place<'_>, errno: Errno) -> Error {
         Errno::NODEV | Errno::NOENT => "somebody removed it meanwhile",
         _ => "",
     };
-    Error { doing: "enter cgroup", subject: place.name(), because: "", errno: Some(errno), hint }
+    Error::errno("enter cgroup", place.name(), errno).hint(hint)
 }
 
 impl<'a> Cgroup<'a> {

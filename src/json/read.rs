@@ -10,7 +10,7 @@ use super::object::Object;
 use super::syntax;
 use super::trail::{Step, Trail};
 use super::value::Slot;
-use crate::error::{Error, Result as Checked};
+use crate::error::Result as Checked;
 
 /// A value is not what it should be; the trail tells more.
 pub struct Failed;
@@ -31,12 +31,12 @@ pub trait Members<'a> {
 pub(super) fn document<'a>(name: &'static str, text: &'a [u8], slot: Slot<'_, 'a>) -> Checked<()> {
     // serde-json-core is lenient, and recurses as deep as the text does. After this check it cannot go wrong, but for
     // values of the wrong type.
-    syntax::check(text).map_err(|error| Error { doing: name, ..error })?;
+    syntax::check(text).map_err(|error| error.doing(name))?;
     let mut trail = Trail::default();
     let mut from = serde_json_core::de::Deserializer::new(text, None);
     match (Read { slot, trail: &mut trail }).deserialize(&mut from) {
         Ok(()) if from.end().is_ok() => Ok(()),
-        _ => Err(Error { doing: name, ..trail.mismatch(text) }),
+        _ => Err(trail.mismatch(text).doing(name)),
     }
 }
 

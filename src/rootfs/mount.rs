@@ -94,7 +94,7 @@ fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> 
             key.to_str().unwrap_or("?"),
             value.to_str().unwrap_or("?")
         ));
-        Error { because: memory::text(said), ..Error::errno("mount", subject, errno) }
+        Error::errno("mount", subject, errno).with_reason(said)
     })
 }
 
