@@ -46,7 +46,7 @@ impl Display for Names {
 type Row = (Summary, &'static str);
 
 fn rows(all: &[Summary]) -> &'static [Row] {
-    let mut users = Users::new();
+    let mut users = Users::default();
     let mut rows = Growing::new();
     for container in all {
         rows.push((*container, users.name(container.state.owner)));

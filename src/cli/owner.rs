@@ -5,15 +5,10 @@
 use crate::sys::{AsFd, file, memory};
 
 /// Answers with names; the text of `/etc/passwd`, read when a name is asked for that we do not know.
+#[derive(Default)]
 pub struct Users(Option<&'static str>);
 
 impl Users {
-    /// Knows only root yet.
-    #[must_use]
-    pub fn new() -> Users {
-        Users(None)
-    }
-
     /// The user's name, or the number if there is none.
     #[must_use]
     pub fn name(&mut self, uid: u32) -> &'static str {

@@ -22,7 +22,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
             w.member("bundle", state.bundle);
             w.member("rootfs", state.rootfs);
             w.member("created", state.created);
-            w.member("owner", Users::new().name(state.owner));
+            w.member("owner", Users::default().name(state.owner));
             w.member("annotations", Some(state.annotations).filter(|annotations| !annotations.is_empty()));
         });
     });

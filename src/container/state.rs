@@ -453,4 +453,72 @@ mod tests {
             assert!(State::parse("x", text.as_bytes()).is_err(), "{text}");
         }
     }
+    /// A context whose root does not exist yet, below a directory of our own.
+    fn context(name: &str) -> (Context, std::path::PathBuf) {
+        let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
+        std::fs::create_dir(&parent).expect("a directory");
+        let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
+        let start = crate::sys::start::Start { args: &[], env: &[], secure: false };
+        (Context { root, manager: super::super::Manager::Disabled, start }, parent)
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        result.map_err(|error| error.to_string()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_directory_lives_from_create_to_remove() {
+        let (context, parent) = context("life");
+        let absent = "container `x` does not exist: No such file or directory";
+        assert_eq!(message(StateDir::open(&context, "x", Lock::None)), absent);
+        let dir = StateDir::create(&context, "x").expect("made");
+        assert_eq!(message(StateDir::create(&context, "x")), "container `x` already exists");
+
+        let other = StateDir::open(&context, "x", Lock::None).expect("found");
+        assert_eq!(other.read().expect("readable"), None);
+        assert_eq!(other.status(None).expect("known"), Status::Creating);
+        assert_eq!(message(other.lock(Lock::Shared)), "container `x` is being created or deleted");
+        dir.unlock();
+        assert_eq!(other.status(None).expect("known"), Status::Stopped);
+
+        let pid = process::getpid();
+        let start_time = Stat::of(pid).expect("readable").expect("we run").start_time;
+        let state = State { version: VERSION, id: "x", pid, start_time, ..State::default() };
+        dir.write(&state).expect("written");
+        let read = other.read().expect("readable");
+        assert_eq!(read, Some(state));
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        let reused = State { start_time: start_time + 1, ..state };
+        assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
+        file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Created);
+
+        // What we do not know goes too, links as such.
+        let path = parent.join("a/b/x");
+        std::fs::create_dir_all(path.join("d/e")).expect("a directory");
+        std::fs::write(path.join("d/f"), "").expect("a file");
+        std::os::unix::fs::symlink(&parent, path.join("d/link")).expect("a link");
+        std::os::unix::fs::symlink(&parent, path.join("link")).expect("a link");
+        dir.lock(Lock::Exclusive).expect("locked");
+        dir.remove().expect("removed");
+        assert_eq!(message(other.lock(Lock::Exclusive)), absent);
+        assert!(parent.join("a/b").is_dir() && !path.exists());
+        std::fs::remove_dir_all(parent).expect("removed");
+    }
+
+    #[test]
+    fn a_root_that_others_made_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let (context, parent) = context("root");
+        std::fs::create_dir(parent.join("a")).expect("a directory");
+        let root = parent.join("a/b");
+        symlink(&parent, &root).expect("a link");
+        assert!(message(StateDir::create(&context, "x")).contains("a symbolic link, or no directory"));
+        std::fs::remove_file(&root).expect("removed");
+        std::fs::create_dir(&root).expect("a directory");
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o1777)).expect("changed");
+        assert!(message(StateDir::open(&context, "x", Lock::None)).contains("others can write to it"));
+        std::fs::remove_dir_all(parent).expect("removed");
+    }
 }
