@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cgroup;
+mod copy;
 mod device;
 mod mask;
 mod mount;

@@ -82,7 +82,9 @@ fn one<'a>(index: usize, device: &spec::Device<'a>) -> Result<Device<'a>> {
         Some(value) => u32::try_from(value).map_err(|_| wrong(field, format_args!("{value} is no device number"))),
     };
     let dev = makedev(number("major", device.major)?, number("minor", device.minor)?);
-    let mode = device.file_mode.unwrap_or(0o666);
+    // Engines copy it from stat(2), with the type in the upper bits.
+    const TYPE: u32 = 0o170_000;
+    let mode = device.file_mode.unwrap_or(0o666) & !TYPE;
     if mode & !0o7777 != 0 {
         return Err(wrong("fileMode", format_args!("{mode:#o} has more than permission bits")));
     }

@@ -22,6 +22,8 @@ pub struct Mount<'a> {
     pub changes: &'a [Change],
     /// MOUNT_ATTR_* that a new file system is mounted with.
     pub attr: u64,
+    /// Whether what lies at the destination is copied into the new file system first: `tmpcopyup`.
+    pub copy_up: bool,
     /// The special part that the destination plays for what comes later.
     pub role: Role,
 }
@@ -80,6 +82,7 @@ enum Meaning {
     Attr { set: u64, clear: u64, recursive: bool },
     Propagation(Propagation),
     Bind { recursive: bool },
+    CopyUp,
     /// A flag of the file system (a superblock flag, for fsconfig), given or taken back.
     Super { flag: &'static CStr, on: bool },
     /// Known, and refused until it is done.
@@ -154,7 +157,7 @@ static OPTIONS: &[(&str, Meaning)] = &[
 
     ("remount", Meaning::Refused),
     ("idmap", Meaning::Refused), ("ridmap", Meaning::Refused),
-    ("tmpcopyup", Meaning::Refused),
+    ("tmpcopyup", Meaning::CopyUp),
     ("copy-symlink", Meaning::Refused), ("src-nofollow", Meaning::Refused), ("dest-nofollow", Meaning::Refused),
 ];
 
@@ -189,6 +192,7 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], default: Propagation) -> Result<&'a 
 /// What the option words of one mount add up to.
 struct Collected<'a> {
     bind: Option<bool>,
+    copy_up: bool,
     attr: MountAttr,
     attr_recursive: MountAttr,
     propagation: Growing<'a, Propagation>,
@@ -223,6 +227,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     };
     let kind = mount.kind.unwrap_or("");
     let collected = collect(index, words)?;
+    let copy_up = collected.copy_up;
     let bind = collected.bind.or((kind == "bind").then_some(false));
 
     let what = if let Some(recursive) = bind {
@@ -234,6 +239,9 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
             _ => filesystem(index, mount, kind, collected.supers, collected.data)?,
         }
     };
+    if copy_up && kind != "tmpfs" {
+        return Err(wrong("options", format_args!("tmpcopyup can be used only with tmpfs")));
+    }
     if destination.normal == "/" {
         return Err(wrong("destination", format_args!("a mount over the root is not supported yet")));
     }
@@ -252,7 +260,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
             changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
         }
     };
-    Ok(Mount { index, destination, what, changes, attr, role })
+    Ok(Mount { index, destination, what, changes, attr, copy_up, role })
 }
 
 /// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same
@@ -286,6 +294,7 @@ fn may_be_proc(what: &What<'_>) -> bool {
 fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
     let mut all = Collected {
         bind: None,
+        copy_up: false,
         attr: MountAttr::default(),
         attr_recursive: MountAttr::default(),
         propagation: Growing::new(),
@@ -305,6 +314,7 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
             }
             Some(Meaning::Propagation(propagation)) => all.propagation.push(propagation),
             Some(Meaning::Bind { recursive }) => all.bind = Some(recursive || all.bind == Some(true)),
+            Some(Meaning::CopyUp) => all.copy_up = true,
             Some(Meaning::Super { flag, on: true }) => all.supers.push(flag),
             Some(Meaning::Super { flag, on: false }) => {
                 let mut kept = Growing::new();

@@ -152,6 +152,9 @@ impl Display for Mount<'_> {
                         write!(f, "={}", text(value))?;
                     }
                 }
+                if self.copy_up {
+                    f.write_str(", with a copy of what is there")?;
+                }
             }
             What::Cgroup => {
                 write!(f, "mount the cgroups on {to}")?;

@@ -55,6 +55,9 @@ impl Rootfs<'_> {
         }
         let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
         change(mount, tree.as_fd())?;
+        if mount.copy_up {
+            super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
+        }
         attach(mount, tree.as_fd(), target.as_fd())?;
         Ok(tree)
     }

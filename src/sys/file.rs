@@ -247,6 +247,46 @@ pub fn fchown(file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
     })
 }
 
+/// fchmod(2).
+///
+/// # Errors
+/// The kernel's.
+pub fn fchmod(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    call("fchmod", || rustix::fs::fchmod(file, Mode::from_raw_mode(mode)))
+}
+
+/// sendfile(2) from where the file is, up to `count` bytes; returns how many.
+///
+/// # Errors
+/// The kernel's.
+pub fn sendfile(to: BorrowedFd<'_>, from: BorrowedFd<'_>, count: usize) -> Result<usize> {
+    retry("sendfile", || rustix::fs::sendfile(to, from, None, count))
+}
+
+/// Copies the extended attributes of one open file to another; those that the other file system does not take are
+/// left out.
+///
+/// # Errors
+/// The kernel's; ERANGE if the names are longer than 4 KiB or a value is.
+pub fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
+    let mut names = [0u8; 4096];
+    let length = match call("flistxattr", || flistxattr(from, &mut names)) {
+        Err(Errno::OPNOTSUPP) => 0,
+        length => length?,
+    };
+    let mut value = [0u8; 4096];
+    for name in names[..length].split_inclusive(|byte| *byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        let n = call("fgetxattr", || fgetxattr(from, name, &mut value))?;
+        match call("fsetxattr", || fsetxattr(to, name, &value[..n], XattrFlags::empty())) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
 /// fchownat(2), not following a link.
 ///
 /// # Errors
