@@ -30,6 +30,9 @@ use crate::json::{self, List, Map, object};
 use crate::sys::memory;
 
 /// Reads `config.json`. The result borrows from the text.
+///
+/// # Errors
+/// If the text is no JSON, or a value in it is not of the type that the specification says.
 pub fn parse(text: &[u8]) -> Result<&Spec<'_>> {
     let spec = json::from_slice::<Spec<'_>>(text)?;
     Ok(memory::keep(spec))

@@ -3,7 +3,7 @@
 use core::ops::Deref;
 
 use super::read::{Failed, Members};
-use super::value::{New, Slot, Value};
+use super::value::{Build, Slot, Value};
 use crate::sys::memory::{self, Growing};
 
 /// What takes in the members of an object, one after the other.
@@ -15,12 +15,12 @@ pub trait Object<'a> {
 /// An object that lies in the arena, so that nobody has to move it.
 impl<'a, T: Object<'a> + Copy + Default + 'a> Value<'a> for Option<&'a T> {
     fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::New(self)
+        Slot::Build(self)
     }
 }
 
-impl<'a, T: Object<'a> + Copy + Default + 'a> New<'a> for Option<&'a T> {
-    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
+impl<'a, T: Object<'a> + Copy + Default + 'a> Build<'a> for Option<&'a T> {
+    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
         let object = memory::keep(T::default());
         members.fill(object)?;
         *self = Some(object);
@@ -28,8 +28,8 @@ impl<'a, T: Object<'a> + Copy + Default + 'a> New<'a> for Option<&'a T> {
     }
 }
 
-/// A struct that is read from an object, and written as one: each field is followed by the member's name. All of them
-/// may be absent, so their types are `Option`, `List` and `Map`.
+/// A struct that is read from an object, and written as one: each field is followed by the member's name. Any member
+/// may be absent and leaves the field at its default, so most types are `Option`, `List` or `Map`.
 macro_rules! object {
     ($(#[$doc:meta])* pub struct $Name:ident { $($fields:tt)* }) => {
         $crate::json::object! { @ 'a [$(#[$doc])*] $Name [] $($fields)* }
@@ -96,12 +96,12 @@ impl<T: Copy> Map<'_, T> {
 
 impl<'a, T: Value<'a> + Default> Value<'a> for Map<'a, T> {
     fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::New(self)
+        Slot::Build(self)
     }
 }
 
-impl<'a, T: Value<'a> + Default> New<'a> for Map<'a, T> {
-    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
+impl<'a, T: Value<'a> + Default> Build<'a> for Map<'a, T> {
+    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
         let mut entries = Entries { all: Growing::new(), last: None };
         members.fill(&mut entries)?;
         entries.add();

@@ -12,18 +12,24 @@ use super::trail::{Step, Trail};
 use super::value::Slot;
 use crate::error::Result as Checked;
 
-/// A value is not what it should be; the trail tells more.
+/// A value is not what it should be; what and where is noted elsewhere.
 pub struct Failed;
 
 /// Where the items of an array come from.
 pub trait Items<'a> {
     /// Puts the next one there, if there is one.
+    ///
+    /// # Errors
+    /// If it is of another kind than the slot.
     fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool, Failed>;
 }
 
 /// Where the members of an object come from.
 pub trait Members<'a> {
     /// Puts all of them where the object wants them.
+    ///
+    /// # Errors
+    /// If one is of another kind than its slot.
     fn fill(&mut self, object: &mut dyn Object<'a>) -> Result<(), Failed>;
 }
 
@@ -59,7 +65,7 @@ impl<'a> DeserializeSeed<'a> for Read<'_, '_, 'a> {
             Slot::U64(place) => *place = Deserialize::deserialize(from)?,
             Slot::I32(place) => *place = Deserialize::deserialize(from)?,
             Slot::I64(place) => *place = Deserialize::deserialize(from)?,
-            Slot::Object(_) | Slot::New(_) => from.deserialize_map(self)?,
+            Slot::Object(_) | Slot::Build(_) => from.deserialize_map(self)?,
             Slot::List(_) => from.deserialize_seq(self)?,
         }
         Ok(())
@@ -76,7 +82,7 @@ fn kind(slot: &Slot<'_, '_>) -> &'static str {
         Slot::U64(_) => "an integer from 0 to 18446744073709551615",
         Slot::I32(_) => "an integer from -2147483648 to 2147483647",
         Slot::I64(_) => "an integer from -9223372036854775808 to 9223372036854775807",
-        Slot::Object(_) | Slot::New(_) => "an object",
+        Slot::Object(_) | Slot::Build(_) => "an object",
         Slot::List(_) => "an array",
     }
 }
@@ -92,7 +98,7 @@ impl<'a> Visitor<'a> for Read<'_, '_, 'a> {
         let mut members = Map { access, trail: self.trail };
         match self.slot {
             Slot::Object(object) => members.fill(object),
-            Slot::New(new) => new.new(&mut members),
+            Slot::Build(build) => build.build(&mut members),
             _ => Err(Failed),
         }
         .map_err(|Failed| A::Error::custom(""))

@@ -22,19 +22,25 @@ pub enum Slot<'s, 'a> {
     /// Filled in place.
     Object(&'s mut dyn Object<'a>),
     /// An object that has to be made first.
-    New(&'s mut dyn New<'a>),
+    Build(&'s mut dyn Build<'a>),
     List(&'s mut dyn Collect<'a>),
 }
 
 /// Makes something out of an object.
-pub trait New<'a> {
+pub trait Build<'a> {
     /// Fills an object with the members and keeps it.
-    fn new(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed>;
+    ///
+    /// # Errors
+    /// If the filling fails.
+    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed>;
 }
 
 /// Makes something out of an array.
 pub trait Collect<'a> {
     /// Takes the items, one after the other, and keeps them.
+    ///
+    /// # Errors
+    /// If the taking fails.
     fn collect(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed>;
 }
 

@@ -402,11 +402,13 @@ fn documents() {
     ] {
         assert!(parse(good.as_bytes()).is_ok(), "{good}");
     }
+    const U64: &str = "an integer from 0 to 18446744073709551615";
+    const I64: &str = "an integer from -9223372036854775808 to 9223372036854775807";
     for (bad, error) in [
         ("{", "line 1 column 2: the text ends too early"),
         (
             r#"{ "linux": { "resources": { "hugepageLimits": [{ "limit": "123", "pageSize": "2MB" }] } } }"#,
-            "linux.resources.hugepageLimits[0].limit: expected an integer from 0 to 18446744073709551615, found a string",
+            "linux.resources.hugepageLimits[0].limit: expected U64, found a string",
         ),
         (
             r#"{ "linux": { "netDevices": { "eth0": { "name": 23 } } } }"#,
@@ -425,9 +427,10 @@ fn documents() {
         (r#"{"hooks":{"poststop":[{"path":"/x"},[]]}}"#, "hooks.poststop[1]: expected an object, found an array"),
         (
             r#"{"linux":{"resources":{"memory":{"limit":1e9}}}}"#,
-            "linux.resources.memory.limit: expected an integer from -9223372036854775808 to 9223372036854775807, found 1e9",
+            "linux.resources.memory.limit: expected I64, found 1e9",
         ),
     ] {
+        let error = error.replace("U64", U64).replace("I64", I64);
         assert_eq!(parse(bad.as_bytes()).unwrap_err().to_string(), format!("config.json {error}"));
     }
 }
