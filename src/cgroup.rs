@@ -15,6 +15,7 @@ mod end;
 mod freeze;
 mod make;
 
+pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
 
 use core::ffi::CStr;

@@ -24,7 +24,7 @@ use crate::log::Level;
 use crate::sys::start::Start;
 use crate::sys::{CWD, file, memory, process};
 use help::{Help, Usage, Version};
-use options::{Given, Lossy, Order, invalid, parse};
+use options::{Given, Lossy, Opt, Order, invalid, parse};
 use verbs::Verb;
 
 /// The exit code of a command that failed.
@@ -84,7 +84,8 @@ fn command(start: &Start) -> Outcome {
     if let Some(outcome) = explain(&global, None) {
         return outcome;
     }
-    let manager = settings(&global).map_err(misuse)?;
+    let settings = Settings::read(&global).map_err(misuse)?;
+    report::configure(settings.level, settings.log, settings.json)?;
     let Some((name, words)) = global.words.split_first() else {
         return Err(misuse(Error::says(format_args!("please specify a command")).hint("isopod --help lists them")));
     };
@@ -96,7 +97,7 @@ fn command(start: &Start) -> Outcome {
         return outcome;
     }
     count(verb, given.words.len()).map_err(misuse)?;
-    let context = Context { root: root(start, global.value(&verbs::ROOT)), manager, start: *start };
+    let context = Context { root: root(start, global.value(&verbs::ROOT)), manager: settings.manager, start: *start };
     (verb.run)(&context, &given)
 }
 
@@ -127,52 +128,56 @@ fn count(verb: &Verb, words: usize) -> Result<()> {
     Err(Error::says(format_args!("`{}` requires a {bound} of {number} arguments", verb.name)))
 }
 
-/// Does what the global options say, and returns who is to make cgroups.
-fn settings(global: &Given) -> Result<Manager> {
-    log_settings(global)?;
-    if let Some(word) = global.value(&verbs::ROOTLESS)
-        && !matches!(word.to_bytes(), b"true" | b"false" | b"auto")
-    {
-        return Err(invalid(&verbs::ROOTLESS, word, "it is true, false or auto"));
-    }
-    const NO_SYSTEMD: &str = "cgroups by systemd are not supported yet";
-    if global.has(&verbs::SYSTEMD_CGROUP) {
-        return Err(Error::because("--systemd-cgroup", "", NO_SYSTEMD));
-    }
-    let Some(word) = global.value(&verbs::CGROUP_MANAGER) else { return Ok(Manager::Cgroupfs) };
-    match word.to_bytes() {
-        b"cgroupfs" => Ok(Manager::Cgroupfs),
-        b"disabled" => Ok(Manager::Disabled),
-        b"systemd" => Err(Error::because("--cgroup-manager=systemd", "", NO_SYSTEMD)),
-        _ => Err(invalid(&verbs::CGROUP_MANAGER, word, "unknown cgroup manager specified")),
+/// What the global options say.
+struct Settings {
+    manager: Manager,
+    level: Level,
+    /// Where messages go, if not to standard error.
+    log: Option<&'static CStr>,
+    /// Whether they are JSON.
+    json: bool,
+}
+
+impl Settings {
+    fn read(global: &Given) -> Result<Settings> {
+        if let Some(word) = global.value(&verbs::ROOTLESS)
+            && !matches!(word.to_bytes(), b"true" | b"false" | b"auto")
+        {
+            return Err(invalid(&verbs::ROOTLESS, word, "it is true, false or auto"));
+        }
+        const NO_SYSTEMD: &str = "cgroups by systemd are not supported yet";
+        if global.has(&verbs::SYSTEMD_CGROUP) {
+            return Err(Error::because("--systemd-cgroup", "", NO_SYSTEMD));
+        }
+        let manager = match value(global, &verbs::CGROUP_MANAGER) {
+            None => Manager::Cgroupfs,
+            Some((b"cgroupfs", _)) => Manager::Cgroupfs,
+            Some((b"disabled", _)) => Manager::Disabled,
+            Some((b"systemd", word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, NO_SYSTEMD)),
+            Some((_, word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, "unknown cgroup manager specified")),
+        };
+        let level = match value(global, &verbs::LOG_LEVEL) {
+            None if global.has(&verbs::DEBUG) => Level::Debug,
+            None => Level::Warning,
+            Some((b"error", _)) => Level::Error,
+            Some((b"warning", _)) => Level::Warning,
+            Some((b"debug", _)) => Level::Debug,
+            Some((b"trace", _)) => Level::Trace,
+            Some((_, word)) => return Err(invalid(&verbs::LOG_LEVEL, word, "it is error, warning, debug or trace")),
+        };
+        let json = match value(global, &verbs::LOG_FORMAT) {
+            None | Some((b"text", _)) => false,
+            Some((b"json", _)) => true,
+            Some((_, word)) => return Err(invalid(&verbs::LOG_FORMAT, word, "unknown log format type")),
+        };
+        let log = global.value(&verbs::LOG).map(log_file).transpose()?;
+        Ok(Settings { manager, level, log, json })
     }
 }
 
-fn log_settings(global: &Given) -> Result<()> {
-    let json = match global.value(&verbs::LOG_FORMAT) {
-        None => false,
-        Some(word) => match word.to_bytes() {
-            b"text" => false,
-            b"json" => true,
-            _ => return Err(invalid(&verbs::LOG_FORMAT, word, "unknown log format type")),
-        },
-    };
-    let level = match global.value(&verbs::LOG_LEVEL) {
-        None if global.has(&verbs::DEBUG) => Level::Debug,
-        None => Level::Warning,
-        Some(word) => match word.to_bytes() {
-            b"error" => Level::Error,
-            b"warning" => Level::Warning,
-            b"debug" => Level::Debug,
-            b"trace" => Level::Trace,
-            _ => return Err(invalid(&verbs::LOG_LEVEL, word, "it is error, warning, debug or trace")),
-        },
-    };
-    let file = match global.value(&verbs::LOG) {
-        None => None,
-        Some(word) => Some(log_file(word)?),
-    };
-    report::configure(level, file, json)
+/// The option's value, also as bytes, for a match.
+fn value(given: &Given, option: &Opt) -> Option<(&'static [u8], &'static CStr)> {
+    given.value(option).map(|word| (word.to_bytes(), word))
 }
 
 /// `PATH` or `SCHEME:PATH`; a path with a colon in it needs the scheme.

@@ -16,7 +16,7 @@ pub mod state;
 
 use core::ffi::CStr;
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::error::Result;
 use crate::host::{self, Cgroups};
 use crate::sys::start::Start;
@@ -80,28 +80,18 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// The cgroup that a state names.
+/// The container's cgroup, as its state has it: where it is on this machine.
 fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
     Cgroup::new(cgroups, state.cgroup_path)
 }
 
-/// Whether all processes of the container are frozen.
-fn is_frozen(state: &state::State<'_>) -> Result<bool> {
-    Ok(cgroup_of(state)?.is_frozen())
-}
-
-/// Sends a signal to every process of the container's cgroup; `false` if it has none.
-fn signal_cgroup(state: &state::State<'_>, signal: u32) -> Result<bool> {
-    let cgroup = cgroup_of(state)?;
-    if cgroup.places().is_empty() {
-        return Ok(false);
+/// Whether the container's processes are frozen, as init shows it, asking as little as possible: engines want to know
+/// often.
+fn is_frozen(state: &state::State<'_>, init: process::Stat) -> Result<bool> {
+    match init.freezer() {
+        process::Freezer::None => Ok(false),
+        process::Freezer::NoneOrV2 => Ok(cgroup::is_frozen_by_v2(state.cgroup_path)),
+        process::Freezer::Any => Ok(cgroup_of(state)?.is_frozen()),
     }
-    cgroup.kill_all(signal)?;
-    Ok(true)
-}
-
-/// Removes the container's cgroup and kills what is left in it.
-fn remove_cgroup(state: &state::State<'_>) -> Result<()> {
-    cgroup_of(state)?.remove()
 }

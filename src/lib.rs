@@ -29,4 +29,3 @@ pub mod plan;
 pub mod rootfs;
 pub mod spec;
 pub mod sys;
-mod writer;

@@ -1,11 +1,24 @@
 //! Stopping all processes of a cgroup, and letting them go on.
 
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
-use crate::sys::AsFd;
-use crate::sys::{file, time};
+use crate::sys::{AsFd, CWD, file, memory, time};
 
 /// How long processes may take to stop. One that waits for a disk or a server may take for ever.
 const PATIENCE: u32 = 2000;
+
+/// Whether version 2 has frozen the cgroup of this path. Says it without the facts of the machine: by convention there
+/// are only two places to look at.
+#[must_use]
+pub fn is_frozen_by_v2(path: &str) -> bool {
+    let mut buffer = [0; 256];
+    for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        let events = memory::joined(&[mount, path, "/cgroup.events"]).unwrap_or(c"");
+        if let Ok(text) = file::get(CWD, events, &mut buffer) {
+            return core::str::from_utf8(text).is_ok_and(|text| number(text, "frozen") == Some(1));
+        }
+    }
+    false
+}
 
 impl Cgroup<'_> {
     /// Whether the cgroup is frozen, by whichever version; one that is gone is not.

@@ -9,8 +9,8 @@ use super::owner::Users;
 use super::{Outcome, misuse, report, verbs};
 use crate::container::Context;
 use crate::container::list::{Summary, list};
-use crate::sys::memory;
-use crate::writer::Writer;
+use crate::json::{self, Style};
+use crate::sys::memory::{self, Growing};
 
 /// Prints all containers.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -26,9 +26,9 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     let text = if given.has(&verbs::QUIET) {
         memory::format(format_args!("{}", Names(all)))
     } else if as_json {
-        json(all)
+        memory::format(format_args!("{}\n", json(all)))
     } else {
-        memory::format(format_args!("{}", Table(all)))
+        memory::format(format_args!("{}", Table(rows(all))))
     };
     report::print(text)?;
     Ok(0)
@@ -42,16 +42,26 @@ impl Display for Names {
     }
 }
 
+/// A container and the name of its owner.
+type Row = (Summary, &'static str);
+
+fn rows(all: &[Summary]) -> &'static [Row] {
+    let mut users = Users::default();
+    let mut rows = Growing::new();
+    for container in all {
+        rows.push((*container, users.name(container.state.owner)));
+    }
+    rows.finish()
+}
+
 /// crun's table, column for column.
-struct Table(&'static [Summary]);
+struct Table(&'static [Row]);
 
 impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
-        let width = self.0.iter().map(|container| container.id.len()).max().unwrap_or(0).max(4);
-        let users = if self.0.is_empty() { None } else { Some(Users::read()) };
+        let width = self.0.iter().map(|(container, _)| container.id.len()).max().unwrap_or(0).max(4);
         writeln!(f, "{:width$} {:10}{:9}{:40}{:31}OWNER", "NAME", "PID", "STATUS", "BUNDLE PATH", "CREATED")?;
-        for Summary { id, pid, status, state } in self.0 {
-            let owner = users.as_ref().map_or("", |users| users.name(state.owner));
+        for (Summary { id, pid, status, state }, owner) in self.0 {
             let (status, bundle, created) = (status.name(), state.bundle, state.created);
             writeln!(f, "{id:width$} {pid:<10}{status:8} {bundle:39} {created:30} {owner}")?;
         }
@@ -60,19 +70,18 @@ impl Display for Table {
 }
 
 fn json(all: &[Summary]) -> &'static str {
-    let users = Users::read();
-    let mut json = Writer::pretty();
-    json.array(|json| {
-        for container in all {
-            json.object(|json| {
-                json.key("id").text(container.id);
-                json.key("pid").number(container.pid);
-                json.key("status").text(container.status.name());
-                json.key("bundle").text(container.state.bundle);
-                json.key("created").text(container.state.created);
-                json.key("owner").text(users.name(container.state.owner));
-            });
-        }
-    });
-    memory::format(format_args!("{}\n", json.finish()))
+    json::text(Style::Pretty, |w| {
+        w.array(|w| {
+            for (container, owner) in rows(all) {
+                w.object(|w| {
+                    w.member("id", container.id);
+                    w.member("pid", container.pid);
+                    w.member("status", container.status.name());
+                    w.member("bundle", container.state.bundle);
+                    w.member("created", container.state.created);
+                    w.member("owner", *owner);
+                });
+            }
+        });
+    })
 }

@@ -10,11 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
+use crate::json::{self, Style};
 use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd, IntoRawFd};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{CWD, memory};
-use crate::writer::Writer;
 
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;
@@ -60,13 +60,14 @@ fn plain_line(level: Level, message: &str) -> &'static str {
 
 /// Engines read `msg`, `level` and `time`, in crun's order.
 fn json_line(level: Level, message: &str, time: Timestamp) -> &'static str {
-    let mut line = Writer::compact();
-    line.object(|line| {
-        line.key("msg").text(message);
-        line.key("level").text(level.name());
-        line.key("time").text(memory::format(format_args!("{time}")));
+    let line = json::text(Style::Compact, |w| {
+        w.object(|w| {
+            w.member("msg", message);
+            w.member("level", level.name());
+            w.member("time", memory::format(format_args!("{time}")));
+        });
     });
-    memory::format(format_args!("{}\n", line.finish()))
+    memory::format(format_args!("{line}\n"))
 }
 
 fn destination() -> BorrowedFd<'static> {

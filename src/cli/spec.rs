@@ -6,12 +6,15 @@ use super::options::Given;
 use super::{Outcome, verbs};
 use crate::container::Context;
 use crate::error::{Context as _, Error};
+use crate::host::{self, Cgroups};
+use crate::spec::template;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, CWD, Errno};
+use crate::sys::{AsFd, CWD, Errno, process};
 
 /// Writes the template. An existing file is only replaced if it was named.
 pub fn run(_: &Context, given: &Given) -> Outcome {
-    let text = template(given.has(&verbs::SPEC_ROOTLESS));
+    let rootless = given.has(&verbs::SPEC_ROOTLESS).then(|| (process::geteuid(), process::getegid()));
+    let text = template::template(rootless, matches!(host::cgroups()?, Cgroups::V2(_)));
     let bundle = match given.value(&verbs::SPEC_BUNDLE) {
         None => None,
         Some(path) => Some(
@@ -35,8 +38,4 @@ pub fn run(_: &Context, given: &Given) -> Outcome {
             Ok(0)
         }
     }
-}
-
-fn template(_rootless: bool) -> &'static str {
-    "{}\n"
 }

@@ -6,31 +6,26 @@ use super::options::Given;
 use super::owner::Users;
 use super::{Outcome, report};
 use crate::container::{Context, SPEC_VERSION, id, list};
+use crate::json::{self, Style};
 use crate::sys::memory;
-use crate::writer::Writer;
 
 /// Prints a container's state.
 pub fn run(context: &Context, given: &Given) -> Outcome {
     let container = list::summary(context, id::check(given.words[0])?)?;
     let state = &container.state;
-    let mut json = Writer::pretty();
-    json.object(|json| {
-        json.key("ociVersion").text(SPEC_VERSION);
-        json.key("id").text(container.id);
-        json.key("pid").number(container.pid);
-        json.key("status").text(container.status.name());
-        json.key("bundle").text(state.bundle);
-        json.key("rootfs").text(state.rootfs);
-        json.key("created").text(state.created);
-        json.key("owner").text(Users::read().name(state.owner));
-        if !state.annotations.is_empty() {
-            json.key("annotations").object(|json| {
-                for (key, value) in state.annotations.iter() {
-                    json.key(key).text(value);
-                }
-            });
-        }
+    let text = json::text(Style::Pretty, |w| {
+        w.object(|w| {
+            w.member("ociVersion", SPEC_VERSION);
+            w.member("id", container.id);
+            w.member("pid", container.pid);
+            w.member("status", container.status.name());
+            w.member("bundle", state.bundle);
+            w.member("rootfs", state.rootfs);
+            w.member("created", state.created);
+            w.member("owner", Users::default().name(state.owner));
+            w.member("annotations", Some(state.annotations).filter(|annotations| !annotations.is_empty()));
+        });
     });
-    report::print(memory::format(format_args!("{}\n", json.finish())))?;
+    report::print(memory::format(format_args!("{text}\n")))?;
     Ok(0)
 }

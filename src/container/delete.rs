@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::Context;
-use super::process::Process;
+use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
 use crate::error::{Errno, Error, Result};
 use crate::warn;
@@ -24,25 +24,34 @@ pub fn delete(context: &Context, id: &'static str, force: bool) -> Result<()> {
 fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let mut state = read(&dir, force)?;
-    let init = init(&state)?;
-    if !force && !matches!(dir.status_if(state.as_ref(), init.is_some())?, Status::Created | Status::Stopped) {
-        let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
-        return Err(Error::says(message).hint("--force kills it"));
+    let init = init(state.as_ref())?;
+    if !force {
+        match dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))? {
+            Status::Created | Status::Stopped => {}
+            Status::Creating | Status::Running | Status::Paused => return Err(in_use(id)),
+        }
     }
-    kill(init)?;
+    end(state.as_ref(), init)?;
     // If a runtime is still creating it, it misses its init now, gives up, and lets us go on.
     dir.lock(Lock::Exclusive)?;
     if state.is_none_or(|state| state.pid == 0) {
         // It may have made an init since we looked, and been killed itself.
         state = read(&dir, force)?;
-        kill(self::init(&state)?)?;
+        end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     if let Some(state) = &state
-        && let Err(error) = super::remove_cgroup(state)
+        && let Err(error) = super::cgroup_of(state).and_then(|cgroup| cgroup.remove())
     {
         warn!("{error}");
     }
     dir.remove()
+}
+
+/// podman looks for these words and then tries force.
+#[cold]
+fn in_use(id: &str) -> Error {
+    let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
+    Error::says(message).hint("--force kills it")
 }
 
 /// The state; by force also of a container whose state nobody can read.
@@ -58,11 +67,19 @@ fn read(dir: &StateDir, force: bool) -> Result<Option<State<'static>>> {
 }
 
 /// Init, if it lives.
-fn init(state: &Option<State<'_>>) -> Result<Option<Process>> {
-    state.map_or(Ok(None), |state| state.init())
+fn init(state: Option<&State<'_>>) -> Result<Option<Process>> {
+    state.map_or(Ok(None), State::init)
 }
 
-/// Kills init and waits for its end.
-fn kill(init: Option<Process>) -> Result<()> {
-    init.map_or(Ok(()), |init| init.kill())
+/// Kills init, if it lives, and waits for its end.
+fn end(state: Option<&State<'_>>, init: Option<Process>) -> Result<()> {
+    let (Some(state), Some(init)) = (state, init) else { return Ok(()) };
+    match init.signal(SIGKILL) {
+        Err(error) if !error.is(Errno::SRCH) => return Err(error),
+        _ => {}
+    }
+    if init.stat.freezer() == Freezer::Any {
+        super::cgroup_of(state)?.thaw()?;
+    }
+    init.wait()
 }

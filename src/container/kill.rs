@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Context;
+use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
 
@@ -13,11 +14,17 @@ use crate::error::{Errno, Error, Result};
 pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let Some(state) = dir.read()? else { return Err(not_running(id)) };
-    if all && super::signal_cgroup(&state, signal)? {
-        return Ok(());
+    if all {
+        // Also those that outlived init: in a pid namespace of the host's, or of another container's, they can.
+        let cgroup = super::cgroup_of(&state)?;
+        if !cgroup.pids()?.is_empty() {
+            return cgroup.kill_all(signal);
+        }
     }
     let Some(init) = state.init()? else { return Err(not_running(id)) };
-    init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })
+    init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })?;
+    // One that version 1 has frozen does not even die.
+    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
 }
 
 /// Engines look for "container not running" and for "no such process".

@@ -6,6 +6,9 @@
 use crate::error::{Context as _, Error, Result};
 use crate::sys::{AsFd, Errno, OwnedFd, file, memory, process, time};
 
+/// The signal that cannot be refused.
+pub const SIGKILL: u32 = 9;
+
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;
 
@@ -18,6 +21,17 @@ pub struct Stat {
     pub threads: u32,
     /// Field 22: when it started, in clock ticks since boot.
     pub start_time: u64,
+}
+
+/// Which freezer may hold a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freezer {
+    /// It runs.
+    None,
+    /// It sleeps, and so do those that version 2 has frozen.
+    NoneOrV2,
+    /// It looks like one that version 1 has frozen (`D`), or is stopped (`T`), frozen or not.
+    Any,
 }
 
 impl Stat {
@@ -54,6 +68,16 @@ impl Stat {
         self.start_time == start_time && !self.has_ended()
     }
 
+    /// What its letter tells of the freezers of cgroups.
+    #[must_use]
+    pub fn freezer(&self) -> Freezer {
+        match self.letter {
+            b'R' => Freezer::None,
+            b'S' => Freezer::NoneOrV2,
+            _ => Freezer::Any,
+        }
+    }
+
     /// Whether it runs no more: a zombie, or being taken away. A process whose first thread has ended while others go
     /// on looks like a zombie too.
     #[must_use]
@@ -79,6 +103,8 @@ pub fn start_time(pid: i32) -> Result<u64> {
 pub struct Process {
     pid: i32,
     pidfd: OwnedFd,
+    /// What it was when it was opened.
+    pub stat: Stat,
 }
 
 impl Process {
@@ -96,8 +122,8 @@ impl Process {
             Err(Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno).context_with("pidfd_open", format_args!("{pid}")),
         };
-        let same = Stat::of(pid)?.is_some_and(|stat| stat.is_of(start_time));
-        Ok(same.then_some(Process { pid, pidfd }))
+        let stat = Stat::of(pid)?.filter(|stat| stat.is_of(start_time));
+        Ok(stat.map(|stat| Process { pid, pidfd, stat }))
     }
 
     /// Sends a signal.
@@ -109,16 +135,11 @@ impl Process {
             .context_with("signal", format_args!("process {}", self.pid))
     }
 
-    /// Kills it and waits until it is gone.
+    /// Waits until it is gone, as it will be when it has been killed.
     ///
     /// # Errors
-    /// If it may not be killed, or does not end.
-    pub fn kill(&self) -> Result<()> {
-        const SIGKILL: u32 = 9;
-        match self.signal(SIGKILL) {
-            Err(error) if !error.is(Errno::SRCH) => return Err(error),
-            _ => {}
-        }
+    /// If it does not end.
+    pub fn wait(&self) -> Result<()> {
         match time::wait_readable(self.pidfd.as_fd(), Some(PATIENCE_MS)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::says(format_args!("process {}: still there 10 s after SIGKILL", self.pid))),

@@ -13,10 +13,9 @@ use super::Context;
 use super::process::{Process, Stat};
 use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
-use crate::json::{self, Map};
+use crate::json::{self, Map, Style};
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
-use crate::writer::Writer;
 
 /// Exists from the end of `create` to `start`; init reads from it.
 pub const EXEC_FIFO: &CStr = c"exec.fifo";
@@ -69,26 +68,22 @@ impl State<'_> {
     }
 
     fn json(&self) -> &'static str {
-        let mut json = Writer::pretty();
-        json.object(|json| {
-            json.key("version").number(VERSION);
-            json.key("id").text(self.id);
-            json.key("pid").number(self.pid);
-            json.key("startTime").number(self.start_time);
-            json.key("bundle").text(self.bundle);
-            json.key("rootfs").text(self.rootfs);
-            json.key("created").text(self.created);
-            json.key("owner").number(self.owner);
-            json.key("cgroupPath").text(self.cgroup_path);
-            json.key("cgroupManager").text(self.cgroup_manager);
-            json.key("terminal").truth(self.terminal);
-            json.key("annotations").object(|json| {
-                for (key, value) in self.annotations.iter() {
-                    json.key(key).text(value);
-                }
+        json::text(Style::Pretty, |w| {
+            w.object(|w| {
+                w.member("version", VERSION);
+                w.member("id", self.id);
+                w.member("pid", self.pid);
+                w.member("startTime", self.start_time);
+                w.member("bundle", self.bundle);
+                w.member("rootfs", self.rootfs);
+                w.member("created", self.created);
+                w.member("owner", self.owner);
+                w.member("cgroupPath", self.cgroup_path);
+                w.member("cgroupManager", self.cgroup_manager);
+                w.member("terminal", self.terminal);
+                w.member("annotations", self.annotations);
             });
-        });
-        json.finish()
+        })
     }
 
     /// `name` is what errors begin with.
@@ -277,24 +272,22 @@ impl StateDir {
     /// The kernel's.
     pub fn status(&self, state: Option<&State<'_>>) -> Result<Status> {
         // For a look at one moment the start time is enough; only signals need a descriptor of the process.
-        let lives = match state {
-            Some(state) if state.pid > 0 => Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time)),
-            _ => false,
+        let init = match state {
+            Some(state) if state.pid > 0 => Stat::of(state.pid)?.filter(|stat| stat.is_of(state.start_time)),
+            _ => None,
         };
-        self.status_if(state, lives)
+        self.status_with(state, init)
     }
 
     /// The same if it is known already whether init lives.
-    pub(super) fn status_if(&self, state: Option<&State<'_>>, init_lives: bool) -> Result<Status> {
+    pub(super) fn status_with(&self, state: Option<&State<'_>>, init: Option<Stat>) -> Result<Status> {
         let Some(state) = state.filter(|state| state.pid > 0) else {
             return Ok(if self.is_worked_on()? { Status::Creating } else { Status::Stopped });
         };
-        if !init_lives {
-            return Ok(Status::Stopped);
-        }
+        let Some(init) = init else { return Ok(Status::Stopped) };
         match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
-            Err(Errno::NOENT) if super::is_frozen(state)? => Ok(Status::Paused),
+            Err(Errno::NOENT) if super::is_frozen(state, init)? => Ok(Status::Paused),
             Err(Errno::NOENT) => Ok(Status::Running),
             Err(errno) => Err(errno).context("stat", "exec.fifo"),
         }
@@ -459,5 +452,73 @@ mod tests {
         for text in ["{}", "{\"version\": 2}", "", "[]", "{\"version\": 1, \"pid\": \"x\"}"] {
             assert!(State::parse("x", text.as_bytes()).is_err(), "{text}");
         }
+    }
+    /// A context whose root does not exist yet, below a directory of our own.
+    fn context(name: &str) -> (Context, std::path::PathBuf) {
+        let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
+        std::fs::create_dir(&parent).expect("a directory");
+        let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
+        let start = crate::sys::start::Start { args: &[], env: &[], secure: false };
+        (Context { root, manager: super::super::Manager::Disabled, start }, parent)
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        result.map_err(|error| error.to_string()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_directory_lives_from_create_to_remove() {
+        let (context, parent) = context("life");
+        let absent = "container `x` does not exist: No such file or directory";
+        assert_eq!(message(StateDir::open(&context, "x", Lock::None)), absent);
+        let dir = StateDir::create(&context, "x").expect("made");
+        assert_eq!(message(StateDir::create(&context, "x")), "container `x` already exists");
+
+        let other = StateDir::open(&context, "x", Lock::None).expect("found");
+        assert_eq!(other.read().expect("readable"), None);
+        assert_eq!(other.status(None).expect("known"), Status::Creating);
+        assert_eq!(message(other.lock(Lock::Shared)), "container `x` is being created or deleted");
+        dir.unlock();
+        assert_eq!(other.status(None).expect("known"), Status::Stopped);
+
+        let pid = process::getpid();
+        let start_time = Stat::of(pid).expect("readable").expect("we run").start_time;
+        let state = State { version: VERSION, id: "x", pid, start_time, ..State::default() };
+        dir.write(&state).expect("written");
+        let read = other.read().expect("readable");
+        assert_eq!(read, Some(state));
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        let reused = State { start_time: start_time + 1, ..state };
+        assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
+        file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Created);
+
+        // What we do not know goes too, links as such.
+        let path = parent.join("a/b/x");
+        std::fs::create_dir_all(path.join("d/e")).expect("a directory");
+        std::fs::write(path.join("d/f"), "").expect("a file");
+        std::os::unix::fs::symlink(&parent, path.join("d/link")).expect("a link");
+        std::os::unix::fs::symlink(&parent, path.join("link")).expect("a link");
+        dir.lock(Lock::Exclusive).expect("locked");
+        dir.remove().expect("removed");
+        assert_eq!(message(other.lock(Lock::Exclusive)), absent);
+        assert!(parent.join("a/b").is_dir() && !path.exists());
+        std::fs::remove_dir_all(parent).expect("removed");
+    }
+
+    #[test]
+    fn a_root_that_others_made_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let (context, parent) = context("root");
+        std::fs::create_dir(parent.join("a")).expect("a directory");
+        let root = parent.join("a/b");
+        symlink(&parent, &root).expect("a link");
+        assert!(message(StateDir::create(&context, "x")).contains("a symbolic link, or no directory"));
+        std::fs::remove_file(&root).expect("removed");
+        std::fs::create_dir(&root).expect("a directory");
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o1777)).expect("changed");
+        assert!(message(StateDir::open(&context, "x", Lock::None)).contains("others can write to it"));
+        std::fs::remove_dir_all(parent).expect("removed");
     }
 }

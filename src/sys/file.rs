@@ -333,8 +333,12 @@ pub fn is_open(file: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// The kernel's.
 pub fn fill_standard() -> Result<()> {
-    for number in 0..3 {
-        if !is_open(fd::standard(number)) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // Asked for no event of any of them, poll(2) tells of those that are closed.
+    let mut all = [0, 1, 2].map(|number| PollFd::from_borrowed_fd(fd::standard(number), PollFlags::empty()));
+    call("poll", || poll(&mut all, Some(&Timespec::default())))?;
+    for (number, asked) in (0..).zip(&all) {
+        if asked.revents().contains(PollFlags::NVAL) {
             let null = openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty())?;
             fd::dup_to_standard(null.as_fd(), number)?;
             if fd::AsRawFd::as_raw_fd(&null) == number {
