@@ -139,8 +139,9 @@ impl Place<'_> {
             next += 1;
             let name = directory.to_str().unwrap_or("");
             match list(directory, name, &mut pids, &mut directories) {
-                // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it.
-                Ok(()) | Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP) => {}
+                // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it; or it lies
+                // deeper than a path can be long, where `cgroup.kill` and `remove` still reach.
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP | Errno::NAMETOOLONG) => {}
                 Err(errno) => return Err(Error::errno("list the processes of cgroup", name, errno)),
             }
         }

@@ -87,15 +87,16 @@ impl<'a> Cgroup<'a> {
             if place.hierarchy.unified {
                 self.turn_on_controllers(place, writes)?;
             }
-            if self.make(place)? {
-                // There are not more places than doors, which fail first.
+            let new = self.make(place)?;
+            if new {
+                // There are not more places than doors, of which one too many is an error.
                 let _ = made.push(place.directory);
             }
-            if place.hierarchy.controls("cpuset") && !place.hierarchy.unified {
+            self.is_fit(place, new)?;
+            if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
                 for file in ["cpuset.cpus", "cpuset.mems"] {
                     if !mine().any(|write| write.file == file) {
-                        inherit(place.hierarchy.mount, self.path, file)
-                            .context_with("set", format_args!("{}/{file}", place.name()))?;
+                        self.inherit(place, file, new)?;
                     }
                 }
             }
@@ -168,7 +169,7 @@ impl<'a> Cgroup<'a> {
         path.match_indices('/').skip(1).map(move |(end, _)| &path[..end])
     }
 
-    /// Makes the directory and what is missing above it; false if it was there, empty, before.
+    /// Makes the directory and what is missing above it; false if it was there before.
     fn make(&self, place: &Place<'_>) -> Result<bool> {
         let mut made = file::mkdirat(CWD, place.directory, 0o755);
         if made == Err(Errno::NOENT) {
@@ -181,12 +182,16 @@ impl<'a> Cgroup<'a> {
             }
             made = file::mkdirat(CWD, place.directory, 0o755);
         }
-        let new = match made {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
-            Err(errno) => return Err(cannot_make(place.name(), errno)),
-        };
-        // Right below the root a new cgroup cannot be frozen.
+        match made {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(cannot_make(place.name(), errno)),
+        }
+    }
+
+    /// The runtime-spec has us look: a container would stop before it starts, or share its limits and its end.
+    fn is_fit(&self, place: &Place<'_>, new: bool) -> Result<()> {
+        // A new cgroup right below the root is not frozen.
         if (!new || self.parents().next().is_some()) && place.is_frozen() {
             return Err(Error::because("enter cgroup", place.name(), "it is frozen, and so would the container be"));
         }
@@ -194,7 +199,15 @@ impl<'a> Cgroup<'a> {
             return Err(Error::because("create cgroup", place.name(), "it exists and has processes")
                 .hint("two containers cannot share a cgroup; see linux.cgroupsPath"));
         }
-        Ok(new)
+        Ok(())
+    }
+
+    /// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has.
+    fn inherit(&self, place: &Place<'_>, file: &str, new: bool) -> Result<()> {
+        let mut buffer = [0; 4096];
+        inherited(place.hierarchy.mount.to_str().unwrap_or(""), self.path, file, new, &mut buffer)
+            .map(drop)
+            .context_with("set", format_args!("{}/{file}", place.name()))
     }
 
     /// Version 2: a cgroup has the controllers that its parent's `cgroup.subtree_control` names, and so on upwards.
@@ -310,6 +323,7 @@ impl Place<'_> {
             (Errno::BUSY, "memory") => "more than that is in use",
             (Errno::ACCESS | Errno::RANGE | Errno::INVAL, "cpuset") => "the cgroup above it must have them, too",
             (Errno::PERM, "devices") => "the cgroup above it does not allow it itself",
+            (Errno::INVAL, "cpu") if write.field == "cpu.shares" => "an idle cgroup has no weight",
             (Errno::NODEV, _) => "there is no such device",
             _ => "",
         };
@@ -319,19 +333,20 @@ impl Place<'_> {
     }
 }
 
-/// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has, and so do those
-/// between.
-fn inherit(mount: &CStr, path: &str, file: &str) -> Result<(), Errno> {
-    let mut buffer = [0; 4096];
-    inherited(mount.to_str().unwrap_or(""), path, file, &mut buffer).map(drop)
-}
-
-fn inherited<'b>(mount: &str, path: &str, file: &str, buffer: &'b mut [u8; 4096]) -> Result<&'b [u8], Errno> {
+/// What a file of a cpuset says, in the buffer; an empty one, which `known_empty` spares to read, first gets what the
+/// file in the cgroup above it says.
+fn inherited<'b>(
+    mount: &str,
+    path: &str,
+    file: &str,
+    known_empty: bool,
+    buffer: &'b mut [u8; 4096],
+) -> Result<&'b [u8], Errno> {
     let name = memory::joined(&[mount, path, "/", file]).ok_or(Errno::INVAL)?;
-    let n = file::read(file::open(name)?.as_fd(), buffer)?;
+    let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
     match path.rfind('/') {
         Some(end) if buffer[..n].trim_ascii().is_empty() => {
-            let value = inherited(mount, &path[..end], file, buffer)?;
+            let value = inherited(mount, &path[..end], file, false, buffer)?;
             file::put(CWD, name, value)?;
             Ok(value)
         }

@@ -194,23 +194,30 @@ impl<'a> Table<'_, 'a> {
 
     /// Device rules. Version 1 has files for them: the user's in order, then what no container goes without.
     fn devices(&mut self, rules: &[DeviceRule<'a>]) -> Result<()> {
+        let mut denied = None;
         for (i, rule) in rules.iter().enumerate() {
             let field = text(format_args!("devices[{i}]"));
-            let value = device_rule(field, rule)?;
             let allow = required(text(format_args!("{field}.allow")), rule.allow)?;
+            let value = device_rule(field, rule)?;
             if !self.v2 {
                 self.set(field, V1(if allow { "devices.allow" } else { "devices.deny" }), value)?;
             }
+            if !allow {
+                denied = Some(self.writes.len());
+            }
         }
-        // Where nothing is denied, there is nothing to allow.
-        if rules.iter().all(|rule| rule.allow == Some(true)) {
-            return Ok(());
+        match denied {
+            // Where nothing is denied, nothing has to be allowed.
+            None => Ok(()),
+            Some(_) if self.v2 => {
+                debug!("linux.resources.devices: not enforced on cgroup version 2 yet");
+                Ok(())
+            }
+            Some(since) => DEFAULT_DEVICES.iter().try_for_each(|rule| {
+                let said = self.writes.as_slice()[since..].iter().any(|write| write.value == *rule);
+                if said { Ok(()) } else { self.set("devices", V1("devices.allow"), rule) }
+            }),
         }
-        if self.v2 {
-            debug!("linux.resources.devices: not enforced on cgroup version 2 yet");
-            return Ok(());
-        }
-        DEFAULT_DEVICES.iter().try_for_each(|rule| self.set("devices", V1("devices.allow"), rule))
     }
 
     fn memory(&mut self, memory: &Memory) -> Result<()> {
