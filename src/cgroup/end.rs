@@ -1,7 +1,7 @@
 //! The cgroup is emptied and removed.
 
-use super::{Cgroup, Context, Errno, Error, Place, Result, number};
-use crate::sys::file::{self, FileType, Mode, OFlags};
+use super::{Cgroup, Errno, Error, Place, Result, number};
+use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags};
 use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time};
 
 /// SIGKILL.
@@ -33,7 +33,7 @@ impl Cgroup<'_> {
                 Ok(()) => return self.thaw(),
                 // Before Linux 5.14.
                 Err(Errno::NOENT | Errno::NODEV) => {}
-                Err(errno) => return Err(Error::errno("kill", home.name(), errno)),
+                Err(errno) => return Err(Error::errno("kill cgroup", home.name(), errno)),
             }
         }
         let _thaw = if signal != KILL && self.is_frozen() {
@@ -46,7 +46,7 @@ impl Cgroup<'_> {
         for pid in self.pids()?.iter().filter(|pid| **pid > 0) {
             match process::kill(*pid, signal) {
                 Ok(()) | Err(Errno::SRCH) => {}
-                Err(errno) => return Err(Error::errno("kill", memory::format(format_args!("{pid}")), errno)),
+                Err(errno) => return Err(Error::errno("kill process", memory::format(format_args!("{pid}")), errno)),
             }
         }
         Ok(())
@@ -63,6 +63,9 @@ impl Cgroup<'_> {
             match file::rmdirat(CWD, place.directory) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
                 Err(Errno::BUSY) => self.empty_and_remove(place)?,
+                // Said before the kernel has looked whether there is anything to remove.
+                Err(Errno::ROFS)
+                    if file::fstatat(CWD, place.directory, AtFlags::empty()).err() == Some(Errno::NOENT) => {}
                 Err(Errno::ROFS) => {
                     return Err(Error::errno("remove cgroup", place.name(), Errno::ROFS)
                         .hint("cgroups are mounted read-only here"));
@@ -75,6 +78,7 @@ impl Cgroup<'_> {
 
     fn empty_and_remove(&self, place: &Place<'_>) -> Result<()> {
         let deadline = time::monotonic_raw() + u64::from(PATIENCE) * 1_000_000;
+        let mut wait = 1;
         loop {
             match place.remove_tree() {
                 Ok(()) => return Ok(()),
@@ -88,47 +92,43 @@ impl Cgroup<'_> {
                 }
             }
             self.kill_all(KILL)?;
-            place.wait_until_empty(deadline).context("wait for the end of", place.name())?;
+            match place.wait_for_end(deadline, wait) {
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV) => wait = wait.saturating_mul(2),
+                Err(errno) => return Err(Error::errno("wait for the end of cgroup", place.name(), errno)),
+            }
         }
     }
 }
 
 impl Place<'_> {
-    /// Until nobody is left or the time is over.
-    fn wait_until_empty(&self, deadline: u64) -> Result<(), Errno> {
+    /// Until nobody is left or the time is over; but where nobody would tell us, only for a moment.
+    fn wait_for_end(&self, deadline: u64, mut moment: u32) -> Result<(), Errno> {
         let left = || (deadline.saturating_sub(time::monotonic_raw()) / 1_000_000) as u32;
         if self.hierarchy.unified {
-            let events = match file::open(self.file("cgroup.events")) {
-                Err(Errno::NOENT) => return Ok(()),
-                events => events?,
-            };
+            let events = file::open(self.file("cgroup.events"))?;
             let mut buffer = [0; 256];
-            // The kernel notifies no more often than every 10 ms: looking again after 1, 2, 4, ... ms is sooner.
-            let mut wait = 1;
             loop {
-                let n = match file::pread(events.as_fd(), &mut buffer, 0) {
-                    Err(Errno::NODEV) => return Ok(()),
-                    n => n?,
-                };
+                let n = file::pread(events.as_fd(), &mut buffer, 0)?;
                 let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
                 if number(text, "populated") != Some(1) || left() == 0 {
                     return Ok(());
                 }
-                time::wait_changed(events.as_fd(), left().min(wait))?;
-                wait *= 2;
+                // The kernel notifies no more often than every 10 ms: to look again after 1, 2, 4, ... ms is sooner.
+                time::wait_changed(events.as_fd(), left().min(moment))?;
+                moment = moment.saturating_mul(2);
             }
         }
-        // Version 1 tells nobody that a cgroup is empty, but each process tells its end. One of another pid namespace
-        // has no number here, and somebody who is dying has none any more: a moment, and the next look.
-        let mut waited = false;
+        // Version 1 tells nobody that a cgroup is empty, but each process tells its end.
+        let mut told = false;
         for pid in self.pids().unwrap_or(&[]).iter().filter(|pid| **pid > 0) {
             if let Ok(process) = process::pidfd_open(*pid) {
-                waited = true;
                 time::wait_readable(process.as_fd(), Some(left()))?;
+                told = true;
             }
         }
-        if !waited && let Ok(file) = file::open(self.file("cgroup.procs")) {
-            time::wait_changed(file.as_fd(), 1)?;
+        if !told {
+            // One of another pid namespace has no number here, and one that has just died has none any more.
+            time::wait_changed(file::open(self.file("cgroup.procs"))?.as_fd(), left().min(moment))?;
         }
         Ok(())
     }

@@ -24,12 +24,14 @@ impl Cgroup<'_> {
             return Err(Error::because("freeze cgroup", self.path, "this host has no freezer in /sys/fs/cgroup"));
         };
         let [file, _, frozen] = place.freezer();
-        place.write(file, frozen).context_with("freeze", format_args!("{}", place.name()))?;
-        if place.wait_until_frozen().context("freeze", place.name())? {
-            return Ok(());
-        }
+        place.write(file, frozen).context("freeze cgroup", place.name())?;
+        let error = match place.wait_until_frozen() {
+            Ok(true) => return Ok(()),
+            Ok(false) => Error::because("freeze cgroup", place.name(), "its processes do not stop"),
+            Err(errno) => Error::errno("freeze cgroup", place.name(), errno),
+        };
         self.thaw()?;
-        Err(Error::because("freeze", place.name(), "its processes do not stop"))
+        Err(error)
     }
 
     /// Lets all processes go on, whoever stopped them.
@@ -41,7 +43,7 @@ impl Cgroup<'_> {
             let [file, thawed, _] = place.freezer();
             match place.write(file, thawed) {
                 Err(Errno::NOENT | Errno::NODEV) => Ok(()),
-                other => other.context("thaw", place.name()),
+                other => other.context("thaw cgroup", place.name()),
             }
         })
     }

@@ -31,7 +31,10 @@ impl Doors<'_> {
     }
 
     /// Takes the calling process, which must have one thread, into the hierarchies of version 1: in the child, before
-    /// it makes its cgroup namespace. Neither privileges nor paths matter any more, and no memory is taken.
+    /// it makes its cgroup namespace. What counts is who opened the doors, so it may have given up its privileges and
+    /// see another root; and it takes no memory.
+    ///
+    /// A thread that moves itself cannot exit or exec meanwhile, so the kernel moves it without the lock (since 5.5).
     ///
     /// # Errors
     /// The kernel's.
@@ -171,21 +174,12 @@ impl<'a> Cgroup<'a> {
 
     /// Makes the directory and what is missing above it; false if it was there before.
     fn make(&self, place: &Place<'_>) -> Result<bool> {
-        let mut made = file::mkdirat(CWD, place.directory, 0o755);
-        if made == Err(Errno::NOENT) {
-            let mount = place.hierarchy.mount.to_str().unwrap_or("");
-            for parent in self.parents() {
-                match file::mkdirat(CWD, memory::joined(&[mount, parent]).unwrap_or(c""), 0o755) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(cannot_make(memory::format(format_args!("{mount}{parent}")), errno)),
-                }
+        match file::mkdirat(CWD, place.directory, 0o755) {
+            Err(Errno::NOENT) => {
+                self.parents().try_for_each(|parent| make_directory(place.above(parent).directory).map(drop))?;
+                make_directory(place.directory)
             }
-            made = file::mkdirat(CWD, place.directory, 0o755);
-        }
-        match made {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
-            Err(errno) => Err(cannot_make(place.name(), errno)),
+            made => was_made(place.directory, made),
         }
     }
 
@@ -205,7 +199,7 @@ impl<'a> Cgroup<'a> {
     /// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has.
     fn inherit(&self, place: &Place<'_>, file: &str, new: bool) -> Result<()> {
         let mut buffer = [0; 4096];
-        inherited(place.hierarchy.mount.to_str().unwrap_or(""), self.path, file, new, &mut buffer)
+        inherited(place, self.path, file, new, &mut buffer)
             .map(drop)
             .context_with("set", format_args!("{}/{file}", place.name()))
     }
@@ -218,13 +212,12 @@ impl<'a> Cgroup<'a> {
         }
         let needed = |controller: &str| writes.iter().any(|write| write.controller() == controller);
         let wanted = |controller: &&str| COUNTED.contains(controller) || needed(controller);
-        let mount = place.hierarchy.mount.to_str().unwrap_or("");
         for parent in core::iter::once("").chain(self.parents()) {
-            let name = memory::format(format_args!("{mount}{parent}"));
-            let parent = Place { directory: memory::cstr(name).unwrap_or(c""), ..*place };
-            match file::mkdirat(CWD, parent.directory, 0o755) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(cannot_make(name, errno)),
+            let at_root = parent.is_empty();
+            let parent = place.above(parent);
+            let name = parent.name();
+            if !at_root {
+                make_directory(parent.directory)?;
             }
             let mut buffer = [0; 256];
             let on = parent.read("cgroup.subtree_control", &mut buffer).context("read subtree_control of", name)?;
@@ -253,15 +246,23 @@ impl<'a> Cgroup<'a> {
     }
 }
 
-#[cold]
-fn cannot_make(directory: &str, errno: Errno) -> Error {
+fn make_directory(directory: &'static CStr) -> Result<bool> {
+    was_made(directory, file::mkdirat(CWD, directory, 0o755))
+}
+
+fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
+    let errno = match made {
+        Ok(()) => return Ok(true),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(errno) => errno,
+    };
     let hint = match errno {
         Errno::ROFS => "cgroups are mounted read-only here",
         Errno::AGAIN => "cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached",
         Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
         _ => "",
     };
-    Error::errno("create cgroup", directory, errno).hint(hint)
+    Err(Error::errno("create cgroup", directory.to_str().unwrap_or(""), errno).hint(hint))
 }
 
 #[cold]
@@ -336,17 +337,17 @@ impl Place<'_> {
 /// What a file of a cpuset says, in the buffer; an empty one, which `known_empty` spares to read, first gets what the
 /// file in the cgroup above it says.
 fn inherited<'b>(
-    mount: &str,
+    place: &Place<'_>,
     path: &str,
     file: &str,
     known_empty: bool,
     buffer: &'b mut [u8; 4096],
 ) -> Result<&'b [u8], Errno> {
-    let name = memory::joined(&[mount, path, "/", file]).ok_or(Errno::INVAL)?;
+    let name = place.above(path).file(file);
     let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
     match path.rfind('/') {
         Some(end) if buffer[..n].trim_ascii().is_empty() => {
-            let value = inherited(mount, &path[..end], file, false, buffer)?;
+            let value = inherited(place, &path[..end], file, false, buffer)?;
             file::put(CWD, name, value)?;
             Ok(value)
         }
