@@ -10,6 +10,9 @@ const KILL: u32 = 9;
 /// How long killed processes may take to end. One that waits for a disk or a server may take for ever.
 const PATIENCE: u32 = 10_000;
 
+/// How many processes are held at once.
+const HELD: usize = 64;
+
 /// Thaws when it goes out of scope, so that no error on the way leaves the container frozen.
 struct Thaw<'c, 'a>(&'c Cgroup<'a>);
 
@@ -20,8 +23,7 @@ impl Drop for Thaw<'_, '_> {
 }
 
 impl Cgroup<'_> {
-    /// Sends a signal to all processes. Those that it does not end may have children meanwhile: they are frozen while
-    /// they are signalled, so that none is missed, and none of the numbers comes to mean another process.
+    /// Sends a signal to all processes. They are frozen meanwhile, so that none has a child that is missed.
     ///
     /// # Errors
     /// The kernel's; that there is nobody is no error.
@@ -43,13 +45,7 @@ impl Cgroup<'_> {
             let _ = self.freeze();
             Some(Thaw(self))
         };
-        for pid in self.pids()?.iter().filter(|pid| **pid > 0) {
-            match process::kill(*pid, signal) {
-                Ok(()) | Err(Errno::SRCH) => {}
-                Err(errno) => return Err(Error::errno("kill process", memory::format(format_args!("{pid}")), errno)),
-            }
-        }
-        Ok(())
+        home.signal(signal)
     }
 
     /// Removes the cgroup and all below it in every hierarchy, and kills whoever is still there. Parents stay; what is
@@ -92,6 +88,10 @@ impl Cgroup<'_> {
                 }
             }
             self.kill_all(KILL)?;
+            if !place.hierarchy.unified {
+                // Somebody may have moved a process in this hierarchy alone.
+                place.signal(KILL)?;
+            }
             match place.wait_for_end(deadline, wait) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => wait = wait.saturating_mul(2),
                 Err(errno) => return Err(Error::errno("wait for the end of cgroup", place.name(), errno)),
@@ -101,6 +101,25 @@ impl Cgroup<'_> {
 }
 
 impl Place<'_> {
+    /// Sends a signal to the processes here. Each is first held by a descriptor and then looked for once more, so that
+    /// no number that has come to mean another process is ever signalled.
+    fn signal(&self, signal: u32) -> Result<()> {
+        for pids in self.pids()?.chunks(HELD) {
+            let hold = |pid: &i32| Some((*pid, process::pidfd_open(*pid).ok()?));
+            let held: heapless::Vec<(i32, OwnedFd), HELD> = pids.iter().filter_map(hold).collect();
+            let still = self.pids()?;
+            for (pid, process) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+                match process::pidfd_send_signal(process.as_fd(), signal) {
+                    Ok(()) | Err(Errno::SRCH) => {}
+                    Err(errno) => {
+                        return Err(Error::errno("kill process", memory::format(format_args!("{pid}")), errno));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Until nobody is left or the time is over; but where nobody would tell us, only for a moment.
     fn wait_for_end(&self, deadline: u64, mut moment: u32) -> Result<(), Errno> {
         let left = || (deadline.saturating_sub(time::monotonic_raw()) / 1_000_000) as u32;
@@ -120,14 +139,14 @@ impl Place<'_> {
         }
         // Version 1 tells nobody that a cgroup is empty, but each process tells its end.
         let mut told = false;
-        for pid in self.pids().unwrap_or(&[]).iter().filter(|pid| **pid > 0) {
+        for pid in self.pids().unwrap_or(&[]) {
             if let Ok(process) = process::pidfd_open(*pid) {
                 time::wait_readable(process.as_fd(), Some(left()))?;
                 told = true;
             }
         }
         if !told {
-            // One of another pid namespace has no number here, and one that has just died has none any more.
+            // One of another pid namespace has no number here (0), and one that has just died has none any more.
             time::wait_changed(file::open(self.file("cgroup.procs"))?.as_fd(), left().min(moment))?;
         }
         Ok(())
