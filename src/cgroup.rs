@@ -2,9 +2,9 @@
 //! limits before any process is in it, entered, and in the end emptied and removed.
 //!
 //! How a process comes into it decides how long a start takes. To move one from outside, by its number in
-//! `cgroup.procs`, takes a lock that waits for all processors to pass through the scheduler: 4 to 12 ms. Two ways need
-//! no such lock, and are the ones taken: to be born there, in version 2 ([`Doors::birthplace`]), and in version 1 the
-//! new process's own `0` in `tasks` ([`Doors::enter`]), 10 us for each hierarchy.
+//! `cgroup.procs`, takes a lock that waits until all processors have passed through the scheduler: 4 to 12 ms. Two ways
+//! need no such lock, and are the ones taken: to be born there, in version 2 ([`Doors::birthplace`]), and in version 1
+//! the new process's own `0` in `tasks` ([`Doors::enter`]), about 10 us for each hierarchy.
 //!
 //! Parents that have to be made for a path of several components stay when the container's own cgroup is removed: who
 //! chose such a path may have other plans for them.
@@ -114,6 +114,12 @@ impl Place<'_> {
         self.directory.to_str().unwrap_or("")
     }
 
+    /// Another cgroup of the same hierarchy, by its path.
+    fn above(&self, path: &str) -> Place<'_> {
+        let mount = self.hierarchy.mount.to_str().unwrap_or("");
+        Place { directory: memory::joined(&[mount, path]).unwrap_or(c""), ..*self }
+    }
+
     fn file(&self, file: &str) -> &'static CStr {
         // A name with a NUL in it names no file.
         memory::joined(&[self.name(), "/", file]).unwrap_or(c"")
@@ -140,8 +146,9 @@ impl Place<'_> {
             next += 1;
             let name = directory.to_str().unwrap_or("");
             match list(directory, name, &mut pids, &mut directories) {
-                // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it.
-                Ok(()) | Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP) => {}
+                // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it; or it lies
+                // deeper than a path can be long, where `cgroup.kill` and `remove` still reach.
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP | Errno::NAMETOOLONG) => {}
                 Err(errno) => return Err(Error::errno("list the processes of cgroup", name, errno)),
             }
         }
@@ -174,4 +181,48 @@ fn list(
 /// The number behind a name in a text of lines like `oom_kill 1`.
 fn number(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIDS: [Hierarchy<'_>; 2] = [
+        Hierarchy { controllers: "pids", directory: c"p", mount: c"/p", own_path: "/", unified: false },
+        Hierarchy { controllers: "", directory: c"u", mount: c"/u", own_path: "/", unified: true },
+    ];
+
+    #[test]
+    fn a_path_is_one_place_a_hierarchy() {
+        let cgroup = Cgroup::new(Cgroups::V1(&PIDS), "/a/b").expect("correct");
+        assert_eq!(cgroup.places().iter().map(Place::name).collect::<Vec<_>>(), ["/p/a/b", "/u/a/b"]);
+        assert_eq!(cgroup.home().map(Place::name), Some("/u/a/b"));
+        let cgroup = Cgroup::new(Cgroups::V1(&PIDS[..1]), "/a").expect("correct");
+        assert_eq!(cgroup.home().map(Place::name), Some("/p/a"));
+    }
+
+    #[test]
+    fn what_is_no_containers_is_refused() {
+        for path in ["/", "a", "/a/", "/a//b", "/a/../b", "/..", "/a/.", "/a\0b"] {
+            assert!(Cgroup::new(Cgroups::V1(&PIDS), path).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn none_is_empty_and_does_nothing() {
+        let cgroup = Cgroup::new(Cgroups::V1(&PIDS), "").expect("correct");
+        assert!(cgroup.places().is_empty() && !cgroup.is_frozen() && !cgroup.oom_killed());
+        assert_eq!(cgroup.pids().expect("none"), []);
+        assert!(cgroup.create(&[]).expect("nothing").birthplace().is_none());
+        cgroup.kill_all(9).and_then(|()| cgroup.remove()).expect("nothing");
+    }
+
+    #[test]
+    fn numbers_are_found_by_their_whole_name() {
+        let text = "low 0\noom 2\noom_kill 1\noom_group_kill 3\n";
+        assert_eq!(number(text, "oom"), Some(2));
+        assert_eq!(number(text, "oom_kill"), Some(1));
+        assert_eq!(number(text, "kill"), None);
+        assert_eq!(number("", "x"), None);
+    }
 }

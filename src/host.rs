@@ -112,11 +112,17 @@ fn directories() -> Result<&'static str> {
     Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
 }
 
+/// A small file of the kernel's.
 fn text(path: &CStr) -> Result<&'static str> {
     let name = path.to_str().unwrap_or("");
     let file = file::open(path).context("open", name)?;
-    let bytes = file::read_to_end(file.as_fd(), 1 << 20).context("read", name)?;
-    core::str::from_utf8(bytes).map_err(|_| Error::because("read", name, "not UTF-8"))
+    let mut buffer = [0; 4096];
+    let bytes = match file::read(file.as_fd(), &mut buffer) {
+        // The kernel makes such a text in one piece: if it did not fill the buffer, that was all.
+        Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
+        _ => file::open(path).and_then(|file| file::read_to_end(file.as_fd(), 1 << 20)),
+    };
+    core::str::from_utf8(bytes.context("read", name)?).map_err(|_| Error::because("read", name, "not UTF-8"))
 }
 
 /// One line of `/proc/self/cgroup`: `ID:CONTROLLERS:PATH`.

@@ -1,7 +1,7 @@
 //! The cgroup is emptied and removed.
 
-use super::{Cgroup, Context, Errno, Error, Place, Result, number};
-use crate::sys::file::{self, FileType, Mode, OFlags};
+use super::{Cgroup, Errno, Error, Place, Result, number};
+use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags};
 use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time};
 
 /// SIGKILL.
@@ -9,6 +9,9 @@ const KILL: u32 = 9;
 
 /// How long killed processes may take to end. One that waits for a disk or a server may take for ever.
 const PATIENCE: u32 = 10_000;
+
+/// How many processes are held at once.
+const HELD: usize = 64;
 
 /// Thaws when it goes out of scope, so that no error on the way leaves the container frozen.
 struct Thaw<'c, 'a>(&'c Cgroup<'a>);
@@ -20,8 +23,7 @@ impl Drop for Thaw<'_, '_> {
 }
 
 impl Cgroup<'_> {
-    /// Sends a signal to all processes. Those that it does not end may have children meanwhile: they are frozen while
-    /// they are signalled, so that none is missed, and none of the numbers comes to mean another process.
+    /// Sends a signal to all processes. They are frozen meanwhile, so that none has a child that is missed.
     ///
     /// # Errors
     /// The kernel's; that there is nobody is no error.
@@ -33,7 +35,7 @@ impl Cgroup<'_> {
                 Ok(()) => return self.thaw(),
                 // Before Linux 5.14.
                 Err(Errno::NOENT | Errno::NODEV) => {}
-                Err(errno) => return Err(Error::errno("kill", home.name(), errno)),
+                Err(errno) => return Err(Error::errno("kill cgroup", home.name(), errno)),
             }
         }
         let _thaw = if signal != KILL && self.is_frozen() {
@@ -43,13 +45,7 @@ impl Cgroup<'_> {
             let _ = self.freeze();
             Some(Thaw(self))
         };
-        for pid in self.pids()?.iter().filter(|pid| **pid > 0) {
-            match process::kill(*pid, signal) {
-                Ok(()) | Err(Errno::SRCH) => {}
-                Err(errno) => return Err(Error::errno("kill", memory::format(format_args!("{pid}")), errno)),
-            }
-        }
-        Ok(())
+        home.signal(signal)
     }
 
     /// Removes the cgroup and all below it in every hierarchy, and kills whoever is still there. Parents stay; what is
@@ -63,6 +59,9 @@ impl Cgroup<'_> {
             match file::rmdirat(CWD, place.directory) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
                 Err(Errno::BUSY) => self.empty_and_remove(place)?,
+                // Said before the kernel has looked whether there is anything to remove.
+                Err(Errno::ROFS)
+                    if file::fstatat(CWD, place.directory, AtFlags::empty()).err() == Some(Errno::NOENT) => {}
                 Err(Errno::ROFS) => {
                     return Err(Error::errno("remove cgroup", place.name(), Errno::ROFS)
                         .hint("cgroups are mounted read-only here"));
@@ -75,6 +74,7 @@ impl Cgroup<'_> {
 
     fn empty_and_remove(&self, place: &Place<'_>) -> Result<()> {
         let deadline = time::monotonic_raw() + u64::from(PATIENCE) * 1_000_000;
+        let mut wait = 1;
         loop {
             match place.remove_tree() {
                 Ok(()) => return Ok(()),
@@ -88,44 +88,66 @@ impl Cgroup<'_> {
                 }
             }
             self.kill_all(KILL)?;
-            place.wait_until_empty(deadline).context("wait for the end of", place.name())?;
+            if !place.hierarchy.unified {
+                // Somebody may have moved a process in this hierarchy alone.
+                place.signal(KILL)?;
+            }
+            match place.wait_for_end(deadline, wait) {
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV) => wait = wait.saturating_mul(2),
+                Err(errno) => return Err(Error::errno("wait for the end of cgroup", place.name(), errno)),
+            }
         }
     }
 }
 
 impl Place<'_> {
-    /// Until nobody is left or the time is over.
-    fn wait_until_empty(&self, deadline: u64) -> Result<(), Errno> {
+    /// Sends a signal to the processes here. Each is first held by a descriptor and then looked for once more, so that
+    /// no number that has come to mean another process is ever signalled.
+    fn signal(&self, signal: u32) -> Result<()> {
+        for pids in self.pids()?.chunks(HELD) {
+            let hold = |pid: &i32| Some((*pid, process::pidfd_open(*pid).ok()?));
+            let held: heapless::Vec<(i32, OwnedFd), HELD> = pids.iter().filter_map(hold).collect();
+            let still = self.pids()?;
+            for (pid, process) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+                match process::pidfd_send_signal(process.as_fd(), signal) {
+                    Ok(()) | Err(Errno::SRCH) => {}
+                    Err(errno) => {
+                        return Err(Error::errno("kill process", memory::format(format_args!("{pid}")), errno));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Until nobody is left or the time is over; but where nobody would tell us, only for a moment.
+    fn wait_for_end(&self, deadline: u64, mut moment: u32) -> Result<(), Errno> {
         let left = || (deadline.saturating_sub(time::monotonic_raw()) / 1_000_000) as u32;
         if self.hierarchy.unified {
-            let events = match file::open(self.file("cgroup.events")) {
-                Err(Errno::NOENT) => return Ok(()),
-                events => events?,
-            };
+            let events = file::open(self.file("cgroup.events"))?;
             let mut buffer = [0; 256];
             loop {
-                let n = match file::pread(events.as_fd(), &mut buffer, 0) {
-                    Err(Errno::NODEV) => return Ok(()),
-                    n => n?,
-                };
+                let n = file::pread(events.as_fd(), &mut buffer, 0)?;
                 let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
                 if number(text, "populated") != Some(1) || left() == 0 {
                     return Ok(());
                 }
-                time::wait_changed(events.as_fd(), left())?;
+                // The kernel notifies no more often than every 10 ms: to look again after 1, 2, 4, ... ms is sooner.
+                time::wait_changed(events.as_fd(), left().min(moment))?;
+                moment = moment.saturating_mul(2);
             }
         }
-        // Version 1 tells nobody that a cgroup is empty, but each process tells its end. One of another pid namespace
-        // has no number here, and somebody who is dying has none any more: a moment, and the next look.
-        let mut waited = false;
-        for pid in self.pids().unwrap_or(&[]).iter().filter(|pid| **pid > 0) {
+        // Version 1 tells nobody that a cgroup is empty, but each process tells its end.
+        let mut told = false;
+        for pid in self.pids().unwrap_or(&[]) {
             if let Ok(process) = process::pidfd_open(*pid) {
-                waited = true;
                 time::wait_readable(process.as_fd(), Some(left()))?;
+                told = true;
             }
         }
-        if !waited && let Ok(file) = file::open(self.file("cgroup.procs")) {
-            time::wait_changed(file.as_fd(), 1)?;
+        if !told {
+            // One of another pid namespace has no number here (0), and one that has just died has none any more.
+            time::wait_changed(file::open(self.file("cgroup.procs"))?.as_fd(), left().min(moment))?;
         }
         Ok(())
     }

@@ -31,7 +31,10 @@ impl Doors<'_> {
     }
 
     /// Takes the calling process, which must have one thread, into the hierarchies of version 1: in the child, before
-    /// it makes its cgroup namespace. Neither privileges nor paths matter any more, and no memory is taken.
+    /// it makes its cgroup namespace. What counts is who opened the doors, so it may have given up its privileges and
+    /// see another root; and it takes no memory.
+    ///
+    /// A thread that moves itself cannot exit or exec meanwhile, so the kernel moves it without the lock (since 5.5).
     ///
     /// # Errors
     /// The kernel's.
@@ -87,15 +90,16 @@ impl<'a> Cgroup<'a> {
             if place.hierarchy.unified {
                 self.turn_on_controllers(place, writes)?;
             }
-            if self.make(place)? {
-                // There are not more places than doors, which fail first.
+            let new = self.make(place)?;
+            if new {
+                // There are not more places than doors, of which one too many is an error.
                 let _ = made.push(place.directory);
             }
-            if place.hierarchy.controls("cpuset") && !place.hierarchy.unified {
+            self.is_fit(place, new)?;
+            if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
                 for file in ["cpuset.cpus", "cpuset.mems"] {
                     if !mine().any(|write| write.file == file) {
-                        inherit(place.hierarchy.mount, self.path, file)
-                            .context_with("set", format_args!("{}/{file}", place.name()))?;
+                        self.inherit(place, file, new)?;
                     }
                 }
             }
@@ -168,25 +172,20 @@ impl<'a> Cgroup<'a> {
         path.match_indices('/').skip(1).map(move |(end, _)| &path[..end])
     }
 
-    /// Makes the directory and what is missing above it; false if it was there, empty, before.
+    /// Makes the directory and what is missing above it; false if it was there before.
     fn make(&self, place: &Place<'_>) -> Result<bool> {
-        let mut made = file::mkdirat(CWD, place.directory, 0o755);
-        if made == Err(Errno::NOENT) {
-            let mount = place.hierarchy.mount.to_str().unwrap_or("");
-            for parent in self.parents() {
-                match file::mkdirat(CWD, memory::joined(&[mount, parent]).unwrap_or(c""), 0o755) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(cannot_make(memory::format(format_args!("{mount}{parent}")), errno)),
-                }
+        match file::mkdirat(CWD, place.directory, 0o755) {
+            Err(Errno::NOENT) => {
+                self.parents().try_for_each(|parent| make_directory(place.above(parent).directory).map(drop))?;
+                make_directory(place.directory)
             }
-            made = file::mkdirat(CWD, place.directory, 0o755);
+            made => was_made(place.directory, made),
         }
-        let new = match made {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
-            Err(errno) => return Err(cannot_make(place.name(), errno)),
-        };
-        // Right below the root a new cgroup cannot be frozen.
+    }
+
+    /// The runtime-spec has us look: a container would stop before it starts, or share its limits and its end.
+    fn is_fit(&self, place: &Place<'_>, new: bool) -> Result<()> {
+        // A new cgroup right below the root is not frozen.
         if (!new || self.parents().next().is_some()) && place.is_frozen() {
             return Err(Error::because("enter cgroup", place.name(), "it is frozen, and so would the container be"));
         }
@@ -194,7 +193,15 @@ impl<'a> Cgroup<'a> {
             return Err(Error::because("create cgroup", place.name(), "it exists and has processes")
                 .hint("two containers cannot share a cgroup; see linux.cgroupsPath"));
         }
-        Ok(new)
+        Ok(())
+    }
+
+    /// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has.
+    fn inherit(&self, place: &Place<'_>, file: &str, new: bool) -> Result<()> {
+        let mut buffer = [0; 4096];
+        inherited(place, self.path, file, new, &mut buffer)
+            .map(drop)
+            .context_with("set", format_args!("{}/{file}", place.name()))
     }
 
     /// Version 2: a cgroup has the controllers that its parent's `cgroup.subtree_control` names, and so on upwards.
@@ -205,13 +212,12 @@ impl<'a> Cgroup<'a> {
         }
         let needed = |controller: &str| writes.iter().any(|write| write.controller() == controller);
         let wanted = |controller: &&str| COUNTED.contains(controller) || needed(controller);
-        let mount = place.hierarchy.mount.to_str().unwrap_or("");
         for parent in core::iter::once("").chain(self.parents()) {
-            let name = memory::format(format_args!("{mount}{parent}"));
-            let parent = Place { directory: memory::cstr(name).unwrap_or(c""), ..*place };
-            match file::mkdirat(CWD, parent.directory, 0o755) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(cannot_make(name, errno)),
+            let at_root = parent.is_empty();
+            let parent = place.above(parent);
+            let name = parent.name();
+            if !at_root {
+                make_directory(parent.directory)?;
             }
             let mut buffer = [0; 256];
             let on = parent.read("cgroup.subtree_control", &mut buffer).context("read subtree_control of", name)?;
@@ -240,15 +246,23 @@ impl<'a> Cgroup<'a> {
     }
 }
 
-#[cold]
-fn cannot_make(directory: &str, errno: Errno) -> Error {
+fn make_directory(directory: &'static CStr) -> Result<bool> {
+    was_made(directory, file::mkdirat(CWD, directory, 0o755))
+}
+
+fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
+    let errno = match made {
+        Ok(()) => return Ok(true),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(errno) => errno,
+    };
     let hint = match errno {
         Errno::ROFS => "cgroups are mounted read-only here",
         Errno::AGAIN => "cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached",
         Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
         _ => "",
     };
-    Error::errno("create cgroup", directory, errno).hint(hint)
+    Err(Error::errno("create cgroup", directory.to_str().unwrap_or(""), errno).hint(hint))
 }
 
 #[cold]
@@ -310,6 +324,7 @@ impl Place<'_> {
             (Errno::BUSY, "memory") => "more than that is in use",
             (Errno::ACCESS | Errno::RANGE | Errno::INVAL, "cpuset") => "the cgroup above it must have them, too",
             (Errno::PERM, "devices") => "the cgroup above it does not allow it itself",
+            (Errno::INVAL, "cpu") if write.field == "cpu.shares" => "an idle cgroup has no weight",
             (Errno::NODEV, _) => "there is no such device",
             _ => "",
         };
@@ -319,19 +334,20 @@ impl Place<'_> {
     }
 }
 
-/// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has, and so do those
-/// between.
-fn inherit(mount: &CStr, path: &str, file: &str) -> Result<(), Errno> {
-    let mut buffer = [0; 4096];
-    inherited(mount.to_str().unwrap_or(""), path, file, &mut buffer).map(drop)
-}
-
-fn inherited<'b>(mount: &str, path: &str, file: &str, buffer: &'b mut [u8; 4096]) -> Result<&'b [u8], Errno> {
-    let name = memory::joined(&[mount, path, "/", file]).ok_or(Errno::INVAL)?;
-    let n = file::read(file::open(name)?.as_fd(), buffer)?;
+/// What a file of a cpuset says, in the buffer; an empty one, which `known_empty` spares to read, first gets what the
+/// file in the cgroup above it says.
+fn inherited<'b>(
+    place: &Place<'_>,
+    path: &str,
+    file: &str,
+    known_empty: bool,
+    buffer: &'b mut [u8; 4096],
+) -> Result<&'b [u8], Errno> {
+    let name = place.above(path).file(file);
+    let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
     match path.rfind('/') {
         Some(end) if buffer[..n].trim_ascii().is_empty() => {
-            let value = inherited(mount, &path[..end], file, buffer)?;
+            let value = inherited(place, &path[..end], file, false, buffer)?;
             file::put(CWD, name, value)?;
             Ok(value)
         }
