@@ -75,6 +75,8 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources)?;
     inherited.doors.enter()?;
+    // Where the caller may run says nothing about the container.
+    process::reset_affinity().context("sched_setaffinity", "")?;
     // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
     if plan.namespaces.new & kind::CGROUP != 0 {
         namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;

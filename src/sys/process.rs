@@ -81,15 +81,23 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
 ///
 /// # Errors
 /// The kernel's.
-pub fn clone3_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
-    let mut args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
-    if let Some(cgroup) = cgroup {
-        args.flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+pub fn clone3_sibling(flags: u64) -> Result<i32> {
+    let args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
     let args = [core::ptr::from_ref(&args) as usize, size_of::<CloneArgs>(), 0, 0, 0, 0];
     // SAFETY: as in `clone3`, but the kernel writes nothing.
     unsafe { raw("clone3", __NR_clone3, args) }.map(|pid| pid as i32)
+}
+
+/// Lets the process run on every processor that its cpuset allows: sched_setaffinity(2).
+///
+/// # Errors
+/// EINVAL if it may run on none.
+pub fn reset_affinity() -> Result<()> {
+    // The kernel takes as many bits as it has processors, and ignores the rest.
+    let all = [u64::MAX; 128];
+    let args = [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel reads that many bytes.
+    unsafe { raw("sched_setaffinity", linux_raw_sys::general::__NR_sched_setaffinity, args) }.map(drop)
 }
 
 /// What execve(2) takes: pointers to C strings with a null at the end, made before the clone.
