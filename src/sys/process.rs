@@ -9,7 +9,7 @@ use linux_raw_sys::general::{
 };
 use linux_raw_sys::prctl::PR_SET_CHILD_SUBREAPER;
 
-use super::fd::{AsRawFd, FromRawFd, RawFd};
+use super::fd::{AsRawFd, RawFd};
 use super::{BorrowedFd, Errno, OwnedFd, Result, arch, call, raw, retry};
 
 /// exit_group(2).
@@ -72,7 +72,7 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
         pid => Ok(Clone::Parent {
             pid: pid as i32,
             // SAFETY: the kernel just made it for us.
-            pidfd: unsafe { OwnedFd::from_raw_fd(core::ptr::read_volatile(&raw const pidfd)) },
+            pidfd: unsafe { OwnedFd::from_raw(core::ptr::read_volatile(&raw const pidfd)) },
         }),
     }
 }
@@ -151,7 +151,7 @@ pub fn getegid() -> u32 {
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: takes numbers; the descriptor that it returns is ours.
     unsafe {
-        raw("pidfd_open", __NR_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw_fd(fd as RawFd))
+        raw("pidfd_open", __NR_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw(fd as RawFd))
     }
 }
 
@@ -267,7 +267,7 @@ pub fn signalfd(set: SignalSet) -> Result<OwnedFd> {
         0,
     ];
     // SAFETY: the kernel reads the set; the descriptor that it returns is ours.
-    unsafe { raw("signalfd4", __NR_signalfd4, args).map(|fd| OwnedFd::from_raw_fd(fd as RawFd)) }
+    unsafe { raw("signalfd4", __NR_signalfd4, args).map(|fd| OwnedFd::from_raw(fd as RawFd)) }
 }
 
 /// The next signal that a signalfd has; `None` if there is none now.
