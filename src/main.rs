@@ -4,11 +4,4 @@
 #![no_main]
 #![allow(unsafe_code)]
 
-isopod::entry!(main);
-
-fn main(start: &isopod::sys::start::Start) -> i32 {
-    for word in start.args {
-        isopod::warn!("{:?}", word.as_cstr());
-    }
-    0
-}
+isopod::entry!(isopod::cli::main);

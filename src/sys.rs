@@ -8,6 +8,7 @@
 
 pub mod arch;
 pub mod errno;
+pub mod event;
 pub mod fd;
 pub mod file;
 pub mod memory;
@@ -32,14 +33,13 @@ pub type Result<T> = core::result::Result<T, Errno>;
 /// Every system call passes here.
 #[inline(always)]
 fn call<T>(name: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    if log::enabled(log::Level::Trace) {
-        let before = time::monotonic_raw();
-        let result = f();
-        traced(name, before, result.as_ref().err().copied());
-        result
-    } else {
-        f()
+    let traced = log::enabled(log::Level::Trace);
+    let before = if traced { time::monotonic_raw() } else { 0 };
+    let result = f();
+    if traced {
+        trace(name, before, result.as_ref().err().copied());
     }
+    result
 }
 
 /// The same for calls that a signal may interrupt and that must then simply be made again.
@@ -54,7 +54,8 @@ fn retry<T>(name: &'static str, mut f: impl FnMut() -> Result<T>) -> Result<T> {
 }
 
 #[cold]
-fn traced(name: &'static str, before: u64, errno: Option<Errno>) {
+#[inline(never)]
+fn trace(name: &'static str, before: u64, errno: Option<Errno>) {
     let micros = (time::monotonic_raw() - before) / 1000;
     let answer = errno.map_or("ok", errno::describe);
     log::log(log::Level::Trace, format_args!("{name}: {answer} ({micros} us)"));

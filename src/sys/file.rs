@@ -41,6 +41,14 @@ pub fn read(file: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize> {
     retry("read", || rustix::io::read(file, &mut *into))
 }
 
+/// pread(2).
+///
+/// # Errors
+/// The kernel's.
+pub fn pread(file: BorrowedFd<'_>, into: &mut [u8], offset: u64) -> Result<usize> {
+    retry("pread64", || rustix::io::pread(file, &mut *into, offset))
+}
+
 /// write(2).
 ///
 /// # Errors

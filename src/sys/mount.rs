@@ -42,6 +42,33 @@ pub fn move_mount_to(tree: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> 
     call("move_mount", || rustix::mount::move_mount(tree, c"", dir, name, flags))
 }
 
+/// MOUNT_ATTR_*, as 64-bit words.
+pub mod attr {
+    use linux_raw_sys::general as abi;
+
+    pub const RDONLY: u64 = abi::MOUNT_ATTR_RDONLY as u64;
+    pub const NOSUID: u64 = abi::MOUNT_ATTR_NOSUID as u64;
+    pub const NODEV: u64 = abi::MOUNT_ATTR_NODEV as u64;
+    pub const NOEXEC: u64 = abi::MOUNT_ATTR_NOEXEC as u64;
+    /// The mask of the three that follow: to choose one, the whole of it is cleared.
+    pub const ATIME: u64 = abi::MOUNT_ATTR__ATIME as u64;
+    pub const RELATIME: u64 = abi::MOUNT_ATTR_RELATIME as u64;
+    pub const NOATIME: u64 = abi::MOUNT_ATTR_NOATIME as u64;
+    pub const STRICTATIME: u64 = abi::MOUNT_ATTR_STRICTATIME as u64;
+    pub const NODIRATIME: u64 = abi::MOUNT_ATTR_NODIRATIME as u64;
+    pub const NOSYMFOLLOW: u64 = abi::MOUNT_ATTR_NOSYMFOLLOW as u64;
+}
+
+/// MS_SHARED and its kin.
+pub mod propagation {
+    use linux_raw_sys::general as abi;
+
+    pub const SHARED: u64 = abi::MS_SHARED as u64;
+    pub const SLAVE: u64 = abi::MS_SLAVE as u64;
+    pub const PRIVATE: u64 = abi::MS_PRIVATE as u64;
+    pub const UNBINDABLE: u64 = abi::MS_UNBINDABLE as u64;
+}
+
 /// `struct mount_attr` of mount_setattr(2).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 #[repr(C)]

@@ -4,6 +4,20 @@ use linux_raw_sys::general::{__NR_setns, __NR_unshare};
 
 use super::{AsFd, BorrowedFd, Errno, Result, call, fd::AsRawFd};
 
+/// CLONE_NEW*, as the 64-bit words that clone3(2) takes.
+pub mod kind {
+    use linux_raw_sys::general as abi;
+
+    pub const MOUNT: u64 = abi::CLONE_NEWNS as u64;
+    pub const CGROUP: u64 = abi::CLONE_NEWCGROUP as u64;
+    pub const UTS: u64 = abi::CLONE_NEWUTS as u64;
+    pub const IPC: u64 = abi::CLONE_NEWIPC as u64;
+    pub const USER: u64 = abi::CLONE_NEWUSER as u64;
+    pub const PID: u64 = abi::CLONE_NEWPID as u64;
+    pub const NETWORK: u64 = abi::CLONE_NEWNET as u64;
+    pub const TIME: u64 = abi::CLONE_NEWTIME as u64;
+}
+
 /// unshare(2) of CLONE_NEW* flags.
 ///
 /// # Errors

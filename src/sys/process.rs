@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use linux_raw_sys::general::{
     __NR_clone3, __NR_execve, __NR_exit_group, __NR_getpid, __NR_kill, __NR_pidfd_open, __NR_pidfd_send_signal,
-    __NR_prlimit64, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_setsid, __NR_wait4, CLONE_PIDFD,
+    __NR_prlimit64, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_setsid, __NR_wait4, CLONE_PARENT, CLONE_PIDFD,
     SIG_SETMASK, SIGCHLD, WNOHANG,
 };
 use linux_raw_sys::prctl::PR_SET_CHILD_SUBREAPER;
@@ -75,6 +75,21 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
             pidfd: unsafe { OwnedFd::from_raw_fd(core::ptr::read_volatile(&raw const pidfd)) },
         }),
     }
+}
+
+/// clone3(2) with CLONE_PARENT: the child is our parent's. Returns its pid, or 0 in the child.
+///
+/// # Errors
+/// The kernel's.
+pub fn clone3_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
+    let mut args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
+    if let Some(cgroup) = cgroup {
+        args.flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let args = [core::ptr::from_ref(&args) as usize, size_of::<CloneArgs>(), 0, 0, 0, 0];
+    // SAFETY: as in `clone3`, but the kernel writes nothing.
+    unsafe { raw("clone3", __NR_clone3, args) }.map(|pid| pid as i32)
 }
 
 /// What execve(2) takes: pointers to C strings with a null at the end, made before the clone.
@@ -245,6 +260,20 @@ pub fn signalfd(set: SignalSet) -> Result<OwnedFd> {
     ];
     // SAFETY: the kernel reads the set; the descriptor that it returns is ours.
     unsafe { raw("signalfd4", __NR_signalfd4, args).map(|fd| OwnedFd::from_raw_fd(fd as RawFd)) }
+}
+
+/// The next signal that a signalfd has; `None` if there is none now.
+///
+/// # Errors
+/// The kernel's.
+pub fn read_signal(signals: BorrowedFd<'_>) -> Result<Option<u32>> {
+    // `struct signalfd_siginfo`, whose first word is the signal.
+    let mut info = [0u8; 128];
+    match super::file::read(signals, &mut info) {
+        Err(Errno::AGAIN) => Ok(None),
+        Ok(_) => Ok(Some(u32::from_ne_bytes([info[0], info[1], info[2], info[3]]))),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// PR_SET_CHILD_SUBREAPER: orphans below us become our children.

@@ -2,13 +2,16 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::{__NR_capset, __NR_keyctl, __NR_prctl, __NR_setgroups, __NR_setresgid, __NR_setresuid};
+use linux_raw_sys::general::{__NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_setgroups, __NR_setresgid, __NR_setresuid};
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
     PR_SET_NO_NEW_PRIVS,
 };
 
 use super::{Result, raw};
+
+/// _LINUX_CAPABILITY_VERSION_3.
+const VERSION_3: u32 = 0x2008_0522;
 
 fn prctl(option: u32, a: usize, b: usize) -> Result<()> {
     // SAFETY: every option used here takes numbers.
@@ -68,13 +71,24 @@ pub fn raise_ambient(capability: u32) -> Result<()> {
 /// # Errors
 /// EPERM.
 pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
     let half = |shift: u32| [(effective >> shift) as u32, (permitted >> shift) as u32, (inheritable >> shift) as u32];
     let data = [half(0), half(32)];
     // SAFETY: `cap_user_header_t` and two `cap_user_data_t` by their layout in capset(2); the kernel reads them (and
     // would write the header only if the version were wrong).
     unsafe { raw("capset", __NR_capset, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// capget(2): the permitted set of the calling thread.
+///
+/// # Errors
+/// None in practice.
+pub fn capget_permitted() -> Result<u64> {
+    let header = [VERSION_3, 0];
+    let mut data = [[0u32; 3]; 2];
+    // SAFETY: as in `capset`; the kernel writes both halves.
+    unsafe { raw("capget", __NR_capget, [header.as_ptr() as usize, data.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    Ok(u64::from(data[0][1]) | u64::from(data[1][1]) << 32)
 }
 
 /// setresuid(2), all three.

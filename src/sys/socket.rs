@@ -9,7 +9,7 @@ use rustix::net::{
     SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, retry};
+use super::{BorrowedFd, Errno, OwnedFd, Result, call, retry};
 
 /// A stream socket connected to a path of the host.
 ///
@@ -24,12 +24,31 @@ pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// socketpair(2): two connected stream sockets.
+/// socketpair(2): two connected sockets that keep the bounds of messages.
 ///
 /// # Errors
 /// EMFILE.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    call("socketpair", || rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None))
+    call("socketpair", || {
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+    })
+}
+
+/// Sends one message.
+///
+/// # Errors
+/// The kernel's; EPIPE without a signal.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
+    retry("sendto", || rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)).map(drop)
+}
+
+/// Receives one message; empty when the other side is gone.
+///
+/// # Errors
+/// The kernel's.
+pub fn recv<'b>(socket: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let n = retry("recvfrom", || rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()))?.0;
+    Ok(&buffer[..n])
 }
 
 /// Sends one descriptor with some bytes (at least one): SCM_RIGHTS.
@@ -66,9 +85,4 @@ pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
         }
     }
     Ok(found)
-}
-
-/// shutdown(2) of the writing half, so that the other side sees the end.
-pub fn shutdown_write(socket: BorrowedFd<'_>) {
-    let _ = call("shutdown", || rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Write));
 }

@@ -1,6 +1,7 @@
 //! Clocks, by system call: a program that lives a few milliseconds gains nothing from finding the vDSO.
 
 use linux_raw_sys::general::{__NR_clock_gettime, CLOCK_MONOTONIC, CLOCK_REALTIME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{arch, fd};
 
@@ -32,9 +33,21 @@ pub fn monotonic_raw() -> u64 {
 /// # Errors
 /// The kernel's; EINTR is not reported but waited through.
 pub fn wait_readable(file: fd::BorrowedFd<'_>, milliseconds: Option<u32>) -> super::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    wait(file, PollFlags::IN, milliseconds)
+}
+
+/// Waits until a file of the kernel's that notifies (`cgroup.events`) says something else than what was last read from
+/// this descriptor: poll(2) for POLLPRI.
+///
+/// # Errors
+/// The kernel's.
+pub fn wait_changed(file: fd::BorrowedFd<'_>, milliseconds: u32) -> super::Result<bool> {
+    wait(file, PollFlags::PRI, Some(milliseconds))
+}
+
+fn wait(file: fd::BorrowedFd<'_>, what: PollFlags, milliseconds: Option<u32>) -> super::Result<bool> {
     let timeout =
         milliseconds.map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
-    let mut fds = [PollFd::from_borrowed_fd(file, PollFlags::IN)];
+    let mut fds = [PollFd::from_borrowed_fd(file, what)];
     super::retry("poll", || poll(&mut fds, timeout.as_ref())).map(|n| n > 0)
 }
