@@ -64,6 +64,14 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+impl Output {
+    /// The last line of stderr; before it may stand a warning of the runtime, whose stderr an engine takes for the
+    /// container's.
+    pub(crate) fn last_error(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+}
+
 /// Runs a command to its end with `stdin`. One that hangs is ended after a minute, with status 124 or 137.
 pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
     let mut limited = Command::new("timeout");
