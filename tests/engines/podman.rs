@@ -196,21 +196,26 @@ fn shm_size() {
     assert!(line.contains("size=1024k"), "{line}");
 }
 
+/// A directory of the host, removed with the store.
+fn volume(name: &str) -> PathBuf {
+    let dir = shared().dir.join(name);
+    fs::create_dir(&dir).unwrap();
+    dir
+}
+
 fn volume_read_write() {
-    let dir = host::new_dir("volume");
+    let dir = volume("read-write");
     prints(&["-v", &format!("{}:/data", dir.display()), "busybox", "sh", "-c", "echo kept >/data/file"], "");
     assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "kept\n");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 fn volume_read_only() {
-    let dir = host::new_dir("volume");
+    let dir = volume("read-only");
     fs::write(dir.join("file"), "from the host\n").unwrap();
     let volume = format!("{}:/data:ro", dir.display());
     let output = run(&["-v", &volume, "busybox", "sh", "-c", "cat /data/file; touch /data/new"]);
     assert_eq!(output.stdout, "from the host\n", "{output:?}");
     assert_eq!((output.status, output.last_error()), (1, "touch: /data/new: Read-only file system"));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 // ---- identity and privileges ----------------------------------------------------------------------------------
