@@ -133,7 +133,7 @@ pub(crate) fn has_controller(name: &str) -> bool {
             .is_ok_and(|all| all.split(' ').any(|c| c.trim() == name))
 }
 
-/// Removes a cgroup and those below it in every hierarchy. Busy ones stay.
+/// Removes a cgroup and those below it in every hierarchy, as soon as the last process there has been reaped.
 pub(crate) fn remove_cgroups(name: &str) {
     fn remove(dir: &Path) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -143,7 +143,11 @@ pub(crate) fn remove_cgroups(name: &str) {
         }
         let _ = fs::remove_dir(dir);
     }
-    cgroups(name).iter().for_each(|dir| remove(dir));
+    let dirs = cgroups(name);
+    eventually(|| {
+        dirs.iter().for_each(|dir| remove(dir));
+        !dirs.iter().any(|dir| dir.exists())
+    });
 }
 
 /// The processes that have this text in their command line.
