@@ -169,6 +169,11 @@ impl<'a> Container<'a> {
         command
     }
 
+    /// The same, with the config written: for a test that runs the command in its own way.
+    pub fn write_config_for(&self, verb: &str) -> Command {
+        self.write_config().command(verb, &[])
+    }
+
     /// Runs in the foreground.
     #[track_caller]
     pub fn run(&self) -> Ran {
