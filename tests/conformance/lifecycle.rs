@@ -265,7 +265,7 @@ fn kill_all(t: &Sandbox) {
     eventually("ready", || created.stdout().contains("ready"));
     t.rt(&["kill", "--all", &c.id, "KILL"]).ok();
     t.wait_for_processes();
-    assert_eq!(c.status(), "stopped");
+    c.wait_until_stopped();
 }
 
 fn delete_of_a_created_container(t: &Sandbox) {

@@ -314,5 +314,5 @@ fn set_user_id_binary_refuses(t: &Sandbox) {
     fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).expect("chmod");
     let mut command = std::process::Command::new("setpriv");
     command.args(["--reuid", "1000", "--clear-groups"]).arg(&copy).args(["list", "-q"]);
-    t.spawn(&mut command).wait().fails(&["set-user-ID"]);
+    t.spawn(&mut command).wait().fails(&["set-user-id"]);
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use jzon::object;
+use jzon::{array, object};
 
 use crate::case;
 use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Pty, Sandbox, eventually};
@@ -10,6 +10,7 @@ use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Pty, Sandbox, e
 pub fn cases() -> Vec<Case> {
     vec![
         case!(master_comes_over_the_socket),
+        case!(runtime_writes_nothing_to_the_terminal),
         case!(input_goes_through_the_terminal),
         case!(output_has_no_carriage_return)
             .differs(Kind::Crun, "ONLCR stays set")
@@ -60,6 +61,14 @@ fn terminal_output(t: &Sandbox, c: &Container) -> String {
 fn master_comes_over_the_socket(t: &Sandbox) {
     let c = with_terminal(t, "tty; for fd in 0 1 2; do test -t $fd && echo $fd; done");
     assert_eq!(terminal_output(t, &c), "/dev/pts/0\n0\n1\n2");
+}
+
+/// Its warnings are for the caller, not for whoever is at the container's terminal.
+fn runtime_writes_nothing_to_the_terminal(t: &Sandbox) {
+    let mut c = with_terminal(t, "echo payload");
+    c.config["process"]["capabilities"]["ambient"] = array!["CAP_KILL"];
+    c.config["process"]["capabilities"]["bounding"].push("CAP_MADE_UP").expect("push");
+    assert_eq!(terminal_output(t, &c), "payload");
 }
 
 fn input_goes_through_the_terminal(t: &Sandbox) {

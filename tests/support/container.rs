@@ -146,7 +146,6 @@ impl<'a> Container<'a> {
         for set in ["bounding", "effective", "permitted"] {
             self.config["process"]["capabilities"][set] = names.to_vec().into();
         }
-        self.config["process"]["capabilities"].remove("ambient");
         self
     }
 
@@ -354,7 +353,8 @@ fn make_rootfs(rootfs: &Path) {
         .expect("passwd");
 }
 
-/// What `spec` writes, but without a terminal.
+/// What `spec` writes, but without a terminal, and without the ambient capabilities that cannot be had while the
+/// inheritable set is empty (and are worth a warning).
 pub fn default_config() -> JsonValue {
     let capabilities = array!["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
     let mut config = object! {
@@ -368,8 +368,7 @@ pub fn default_config() -> JsonValue {
             capabilities: {
                 bounding: capabilities.clone(),
                 effective: capabilities.clone(),
-                permitted: capabilities.clone(),
-                ambient: capabilities,
+                permitted: capabilities,
             },
             rlimits: [{ "type": "RLIMIT_NOFILE", hard: 1024, soft: 1024 }],
             noNewPrivileges: true,
