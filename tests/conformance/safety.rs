@@ -38,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         case!(root_stays_read_only_with_a_fake_proc),
         case!(program_is_the_runtime_itself),
         case!(nested_procfs_cannot_be_mounted_without_pivot).needs(&[Need::UserNamespaces]),
+        case!(no_abstract_socket),
         case!(set_user_id_binary_refuses).isopod_only("no such check"),
     ]
 }
@@ -305,6 +306,15 @@ fn nested_procfs_cannot_be_mounted_without_pivot(t: &Sandbox) {
     let c = &mut t.container();
     c.mkdir("/mnt").sh("unshare -Urmpf mount -t proc p /mnt 2>/dev/null && echo mounted || echo refused");
     assert_eq!(c.run_with(&["--no-pivot"]).ok(), "refused");
+}
+
+/// Every container in the host's network namespace could connect to one.
+fn no_abstract_socket(t: &Sandbox) {
+    let mut c = t.container();
+    c.without_namespace("network").without_mount("/sys").started();
+    let table = read("/proc/net/unix");
+    let own = |line: &&str| line.contains(" @") && (line.contains(&c.id) || line.contains("isopod"));
+    assert_eq!(table.lines().find(own), None);
 }
 
 fn set_user_id_binary_refuses(t: &Sandbox) {
