@@ -12,6 +12,8 @@ fn main() {
         "-Wl,--build-id=none",
         "-Wl,-z,noexecstack",
         "-Wl,-z,norelro",
+        "-Wl,--no-eh-frame-hdr",
+        concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/link.ld"),
     ] {
         println!("cargo:rustc-link-arg-bins={arg}");
     }

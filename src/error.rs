@@ -6,90 +6,128 @@ use core::fmt;
 pub use crate::sys::errno::Errno;
 use crate::sys::memory;
 
-/// What failed, on what, and the reason: `DOING SUBJECT: REASON`. Small and `Copy`; its texts are literals or live in
-/// the arena.
+/// What failed, on what, and the reason: `DOING SUBJECT: REASON`. One word, so that results are passed in registers;
+/// what it says is in the arena.
 #[derive(Clone, Copy)]
-pub struct Error {
+pub struct Error(&'static Says);
+
+/// What an error says.
+#[derive(Clone, Copy)]
+struct Says {
     /// The operation, as a person would say it, or the kernel's name of the call: "mount", "openat2", "config.json".
-    pub doing: &'static str,
+    doing: &'static str,
     /// The object: a path, a name, the path of a config field. Empty if the operation says it all.
-    pub subject: &'static str,
+    subject: &'static str,
     /// Why, in words; empty if the errno says it all.
-    pub because: &'static str,
+    because: &'static str,
     /// The kernel's answer, if the kernel gave one.
-    pub errno: Option<Errno>,
+    errno: Option<Errno>,
     /// What the user can do about it; empty if we do not know.
-    pub hint: &'static str,
+    hint: &'static str,
 }
 
 /// The result of anything that can fail.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 impl Error {
+    #[cold]
+    #[inline(never)]
+    fn new(says: Says) -> Error {
+        Error(memory::keep(says))
+    }
+
     /// The kernel refused.
     #[cold]
+    #[inline(never)]
     #[must_use]
     pub fn errno(doing: &'static str, subject: &str, errno: Errno) -> Error {
-        Error { doing, subject: memory::text(subject), because: "", errno: Some(errno), hint: "" }
+        Error::new(Says { doing, subject: memory::text(subject), because: "", errno: Some(errno), hint: "" })
     }
 
     /// We refuse, and say why.
     #[cold]
+    #[inline(never)]
     #[must_use]
-    pub fn because(doing: &'static str, subject: &str, because: &'static str) -> Error {
-        Error { doing, subject: memory::text(subject), because, errno: None, hint: "" }
+    pub fn because(doing: &'static str, subject: &str, because: &str) -> Error {
+        let (subject, because) = (memory::text(subject), memory::text(because));
+        Error::new(Says { doing, subject, because, errno: None, hint: "" })
+    }
+
+    /// The whole message in one piece, where engines or people expect a certain wording.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn says(message: fmt::Arguments<'_>) -> Error {
+        Error::new(Says { doing: memory::format(message), subject: "", because: "", errno: None, hint: "" })
     }
 
     /// A field of the config is wrong: `path` is its way from the top, as in `process.rlimits[3].type`.
     #[cold]
+    #[inline(never)]
     #[must_use]
     pub fn config(path: fmt::Arguments<'_>, because: fmt::Arguments<'_>) -> Error {
-        Error {
-            doing: "config.json",
-            subject: memory::format(path),
-            because: memory::format(because),
-            errno: None,
-            hint: "",
-        }
+        let (subject, because) = (memory::format(path), memory::format(because));
+        Error::new(Says { doing: "config.json", subject, because, errno: None, hint: "" })
     }
 
     /// The same with advice.
+    #[cold]
+    #[inline(never)]
     #[must_use]
     pub fn hint(self, hint: &'static str) -> Error {
-        Error { hint, ..self }
+        Error::new(Says { hint, ..*self.0 })
     }
 
     /// The same with the kernel's answer.
+    #[cold]
+    #[inline(never)]
     #[must_use]
     pub fn with(self, errno: Errno) -> Error {
-        Error { errno: Some(errno), ..self }
+        Error::new(Says { errno: Some(errno), ..*self.0 })
+    }
+
+    /// The same with a reason in words, before the kernel's answer.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn with_reason(self, because: &str) -> Error {
+        Error::new(Says { because: memory::text(because), ..*self.0 })
+    }
+
+    /// The same about another operation, or another document than `config.json`.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn doing(self, doing: &'static str) -> Error {
+        Error::new(Says { doing, ..*self.0 })
     }
 
     /// Whether the kernel's answer was this one.
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {
-        self.errno == Some(errno)
+        self.0.errno == Some(errno)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.doing)?;
-        if !self.subject.is_empty() {
-            f.write_str(if self.doing.is_empty() { "" } else { " " })?;
-            f.write_str(self.subject)?;
+        let Says { doing, subject, because, errno, hint } = *self.0;
+        f.write_str(doing)?;
+        if !subject.is_empty() {
+            f.write_str(if doing.is_empty() { "" } else { " " })?;
+            f.write_str(subject)?;
         }
-        if !self.because.is_empty() {
+        if !because.is_empty() {
             f.write_str(": ")?;
-            f.write_str(self.because)?;
+            f.write_str(because)?;
         }
-        if let Some(errno) = self.errno {
+        if let Some(errno) = errno {
             f.write_str(": ")?;
             f.write_str(crate::sys::errno::describe(errno))?;
         }
-        if !self.hint.is_empty() {
+        if !hint.is_empty() {
             f.write_str(" (")?;
-            f.write_str(self.hint)?;
+            f.write_str(hint)?;
             f.write_str(")")?;
         }
         Ok(())
@@ -116,13 +154,15 @@ impl<T> Context<T> for Result<T, Errno> {
         self.map_err(|errno| Error::errno(doing, subject, errno))
     }
 
-    #[inline]
     fn context_with(self, doing: &'static str, subject: fmt::Arguments<'_>) -> Result<T> {
-        match self {
-            Ok(value) => Ok(value),
-            Err(errno) => Err(Error::errno(doing, memory::format(subject), errno)),
-        }
+        self.map_err(|errno| formatted(doing, subject, errno))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn formatted(doing: &'static str, subject: fmt::Arguments<'_>, errno: Errno) -> Error {
+    Error::new(Says { doing, subject: memory::format(subject), because: "", errno: Some(errno), hint: "" })
 }
 
 #[cfg(test)]

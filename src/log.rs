@@ -58,7 +58,7 @@ fn emit(level: Level, message: &str) {
         let line = memory::format(format_args!("isopod: {}: {message}\n", level.name()));
         sys::file::write_all_stderr(line.as_bytes());
     } else {
-        sys::memory::call_sink(sink, level, message);
+        sys::call_sink(sink, level, message);
     }
 }
 

@@ -10,7 +10,7 @@ use core::fmt;
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
+use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
 
 const FIRST: usize = 64 * 1024;
 const PAGE: usize = 4096;
@@ -46,7 +46,7 @@ impl Arena {
         let mut start = next.next_multiple_of(align);
         if start.checked_add(size).is_none_or(|needed| needed > *end) {
             let piece = size.saturating_add(align).max(16 * PAGE).next_multiple_of(PAGE);
-            start = match map(piece, MAP_PRIVATE) {
+            start = match map(piece) {
                 Some(address) => address,
                 None => out_of_memory(),
             };
@@ -59,7 +59,7 @@ impl Arena {
     }
 }
 
-fn map(size: usize, how: u32) -> Option<usize> {
+fn map(size: usize) -> Option<usize> {
     // SAFETY: a new anonymous mapping touches no memory that anyone has.
     let result = unsafe {
         super::arch::syscall6(
@@ -67,7 +67,7 @@ fn map(size: usize, how: u32) -> Option<usize> {
             0,
             size,
             (PROT_READ | PROT_WRITE) as usize,
-            (how | MAP_ANONYMOUS) as usize,
+            (MAP_PRIVATE | MAP_ANONYMOUS) as usize,
             usize::MAX,
             0,
         )
@@ -214,6 +214,12 @@ impl<'a, T: Copy> Growing<'a, T> {
         unsafe { core::slice::from_raw_parts(self.items.as_ptr().cast(), self.used) }
     }
 
+    /// The same, to be changed in place.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: the first `used` are written.
+        unsafe { core::slice::from_raw_parts_mut(self.items.as_mut_ptr().cast(), self.used) }
+    }
+
     /// All of it, for good.
     #[must_use]
     pub fn finish(self) -> &'a mut [T] {
@@ -228,17 +234,6 @@ impl<T: Copy> Default for Growing<'_, T> {
     }
 }
 
-/// One page that parent and child both see after `clone3`, zeroed; `None` if there is no memory.
-///
-/// # Safety
-/// `T` must be valid as all zeroes, and its accesses must be made safe against the other process by `T` itself.
-pub(crate) unsafe fn shared<T>() -> Option<&'static T> {
-    const { assert!(size_of::<T>() <= PAGE) };
-    let address = map(PAGE, MAP_SHARED)?;
-    // SAFETY: fresh, zeroed, never unmapped; the rest is the caller's promise.
-    Some(unsafe { &*(address as *const T) })
-}
-
 /// A large buffer that can be given back, for input that is read once and thrown away.
 pub struct Mapping {
     address: usize,
@@ -250,7 +245,7 @@ impl Mapping {
     #[must_use]
     pub fn new(size: usize) -> Option<Mapping> {
         let size = size.max(1).next_multiple_of(PAGE);
-        Some(Mapping { address: map(size, MAP_PRIVATE)?, size })
+        Some(Mapping { address: map(size)?, size })
     }
 
     /// Its bytes.

@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use linux_raw_sys::general::{AT_NULL, AT_SECURE};
+use linux_raw_sys::auxvec::{AT_NULL, AT_SECURE};
 
 /// What the kernel put on the stack of a new process.
 #[derive(Clone, Copy)]

@@ -1,0 +1,356 @@
+//! The cgroup is made, limited, and entered.
+
+use core::ffi::CStr;
+
+use heapless::Vec;
+
+use super::{Cgroup, Cgroups, Context, Errno, Error, Place, Result, number};
+use crate::debug;
+use crate::plan::resources::{Otherwise, Write};
+use crate::sys::file::{self, Mode, OFlags};
+use crate::sys::memory;
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+
+/// The kernel has 14 controllers; the rest is for named hierarchies.
+const MOST: usize = 32;
+
+/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
+const COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
+
+/// Open doors into a cgroup. They close when this is dropped; in the child, when it becomes another program.
+pub struct Doors<'a> {
+    birthplace: Option<(OwnedFd, Place<'a>)>,
+    tasks: Vec<(OwnedFd, Place<'a>), MOST>,
+}
+
+impl Doors<'_> {
+    /// The directory for CLONE_INTO_CGROUP, where there is a version 2.
+    #[must_use]
+    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        self.birthplace.as_ref().map(|(fd, _)| fd.as_fd())
+    }
+
+    /// Takes the calling process, which must have one thread, into the hierarchies of version 1: in the child, before
+    /// it makes its cgroup namespace. What counts is who opened the doors, so it may have given up its privileges and
+    /// see another root; and it takes no memory.
+    ///
+    /// A thread that moves itself cannot exit or exec meanwhile, so the kernel moves it without the lock (since 5.5).
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn enter(&self) -> Result<()> {
+        for (tasks, place) in &self.tasks {
+            file::write(tasks.as_fd(), b"0").map_err(|errno| refused(place, errno))?;
+        }
+        Ok(())
+    }
+
+    /// The error for a clone3 with [`birthplace`](Self::birthplace) that failed for the cgroup's sake.
+    #[must_use]
+    pub fn refused(&self, errno: Errno) -> Error {
+        match &self.birthplace {
+            Some((_, place)) => refused(place, errno),
+            None => Error::errno("clone3", "", errno),
+        }
+    }
+}
+
+/// Why a process may not enter. Takes no memory.
+fn refused(place: &Place<'_>, errno: Errno) -> Error {
+    let hint = match errno {
+        Errno::AGAIN => "the limit of processes is reached, here or above",
+        Errno::BUSY => "it has cgroups with controllers below it, so it cannot have processes itself",
+        Errno::OPNOTSUPP => "it is threaded or below a threaded cgroup; cgroup.type tells",
+        Errno::NOSPC => "cpuset.cpus or cpuset.mems is empty, here or above",
+        Errno::NODEV | Errno::NOENT => "somebody removed it meanwhile",
+        _ => "",
+    };
+    Error::errno("enter cgroup", place.name(), errno).hint(hint)
+}
+
+impl<'a> Cgroup<'a> {
+    /// Makes the cgroup and writes its limits. One that exists is taken if no process is in it. If this fails, nothing
+    /// stays behind but parents.
+    ///
+    /// # Errors
+    /// The cgroup is in use or frozen; a limit is refused; the kernel's.
+    pub fn create(&self, writes: &[Write<'_>]) -> Result<Doors<'a>> {
+        let mut made = Vec::new();
+        self.try_create(writes, &mut made).inspect_err(|_| {
+            for directory in &made {
+                let _ = file::rmdirat(CWD, directory);
+            }
+        })
+    }
+
+    fn try_create(&self, writes: &[Write<'_>], made: &mut Vec<&'static CStr, MOST>) -> Result<Doors<'a>> {
+        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        for place in self.places {
+            let mine = || writes.iter().filter(|write| self.takes(place, write));
+            if place.hierarchy.unified {
+                self.turn_on_controllers(place, writes)?;
+            }
+            let new = self.make(place)?;
+            if new {
+                // There are not more places than doors, of which one too many is an error.
+                let _ = made.push(place.directory);
+            }
+            self.is_fit(place, new)?;
+            if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
+                for file in ["cpuset.cpus", "cpuset.mems"] {
+                    if !mine().any(|write| write.file == file) {
+                        self.inherit(place, file, new)?;
+                    }
+                }
+            }
+            place.limit(mine())?;
+            self.open_door(place, &mut doors)?;
+        }
+        Ok(doors)
+    }
+
+    /// The doors of a cgroup that exists, for one more process. What has been removed meanwhile, or was mounted only
+    /// after the container's start, has none.
+    ///
+    /// # Errors
+    /// The kernel's; that there is no such cgroup at all.
+    pub fn open(&self) -> Result<Doors<'a>> {
+        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        for place in self.places {
+            match self.open_door(place, &mut doors) {
+                Err(error) if error.is(Errno::NOENT) => debug!("{}: not there", place.name()),
+                other => other?,
+            }
+        }
+        if !self.places.is_empty() && doors.birthplace.is_none() && doors.tasks.is_empty() {
+            return Err(Error::errno("enter cgroup", self.path, Errno::NOENT));
+        }
+        Ok(doors)
+    }
+
+    fn open_door(&self, place: &Place<'a>, doors: &mut Doors<'a>) -> Result<()> {
+        if place.hierarchy.unified {
+            let directory = file::open_dir(CWD, place.directory).context("open", place.name())?;
+            doors.birthplace = Some((directory, *place));
+            return Ok(());
+        }
+        let tasks = file::openat(CWD, place.file("tasks"), OFlags::WRONLY, Mode::empty())
+            .context_with("open", format_args!("{}/tasks", place.name()))?;
+        doors.tasks.push((tasks, *place)).map_err(|_| Error::because("enter cgroup", self.path, "over 32 hierarchies"))
+    }
+
+    /// Moves a process from outside into all hierarchies, at the price of the lock: where the kernel has no
+    /// CLONE_INTO_CGROUP (before 5.7), and for processes that we did not clone.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn join(&self, pid: i32) -> Result<()> {
+        let mut digits = [0; 20];
+        let pid = crate::sys::decimal(u64::from(pid.unsigned_abs()), &mut digits);
+        self.places.iter().try_for_each(|place| place.write("cgroup.procs", pid).map_err(|errno| refused(place, errno)))
+    }
+
+    /// Writes limits of a cgroup that exists.
+    ///
+    /// # Errors
+    /// A limit is refused.
+    pub fn update(&self, writes: &[Write<'_>]) -> Result<()> {
+        self.places.iter().try_for_each(|place| place.limit(writes.iter().filter(|write| self.takes(place, write))))
+    }
+
+    /// Whether a file is in this place: beside version 1, version 2 has none of ours.
+    fn takes(&self, place: &Place<'_>, write: &Write<'_>) -> bool {
+        match self.cgroups {
+            Cgroups::V2(_) => true,
+            _ => !place.hierarchy.unified && place.hierarchy.controls(write.controller()),
+        }
+    }
+
+    /// The paths above this one, from the top, without the root.
+    fn parents(&self) -> impl Iterator<Item = &'a str> {
+        let path = self.path;
+        path.match_indices('/').skip(1).map(move |(end, _)| &path[..end])
+    }
+
+    /// Makes the directory and what is missing above it; false if it was there before.
+    fn make(&self, place: &Place<'_>) -> Result<bool> {
+        match file::mkdirat(CWD, place.directory, 0o755) {
+            Err(Errno::NOENT) => {
+                self.parents().try_for_each(|parent| make_directory(place.above(parent).directory).map(drop))?;
+                make_directory(place.directory)
+            }
+            made => was_made(place.directory, made),
+        }
+    }
+
+    /// The runtime-spec has us look: a container would stop before it starts, or share its limits and its end.
+    fn is_fit(&self, place: &Place<'_>, new: bool) -> Result<()> {
+        // A new cgroup right below the root is not frozen.
+        if (!new || self.parents().next().is_some()) && place.is_frozen() {
+            return Err(Error::because("enter cgroup", place.name(), "it is frozen, and so would the container be"));
+        }
+        if !new && place.is_used().context("look into cgroup", place.name())? {
+            return Err(Error::because("create cgroup", place.name(), "it exists and has processes")
+                .hint("two containers cannot share a cgroup; see linux.cgroupsPath"));
+        }
+        Ok(())
+    }
+
+    /// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has.
+    fn inherit(&self, place: &Place<'_>, file: &str, new: bool) -> Result<()> {
+        let mut buffer = [0; 4096];
+        inherited(place, self.path, file, new, &mut buffer)
+            .map(drop)
+            .context_with("set", format_args!("{}/{file}", place.name()))
+    }
+
+    /// Version 2: a cgroup has the controllers that its parent's `cgroup.subtree_control` names, and so on upwards.
+    /// What cannot be turned on matters only if a limit needs it.
+    fn turn_on_controllers(&self, place: &Place<'_>, writes: &[Write<'_>]) -> Result<()> {
+        if place.hierarchy.controllers.is_empty() {
+            return Ok(());
+        }
+        let needed = |controller: &str| writes.iter().any(|write| write.controller() == controller);
+        let wanted = |controller: &&str| COUNTED.contains(controller) || needed(controller);
+        for parent in core::iter::once("").chain(self.parents()) {
+            let at_root = parent.is_empty();
+            let parent = place.above(parent);
+            let name = parent.name();
+            if !at_root {
+                make_directory(parent.directory)?;
+            }
+            let mut buffer = [0; 256];
+            let on = parent.read("cgroup.subtree_control", &mut buffer).context("read subtree_control of", name)?;
+            let missing = || {
+                let all = place.hierarchy.controllers.split(' ').filter(wanted);
+                all.filter(|controller| !on.split_ascii_whitespace().any(|one| one == *controller))
+            };
+            let mut all: heapless::String<256> = heapless::String::new();
+            for controller in missing() {
+                let _ = core::fmt::Write::write_fmt(&mut all, format_args!("+{controller} "));
+            }
+            if all.is_empty() || parent.write("cgroup.subtree_control", &all).is_ok() {
+                continue;
+            }
+            // One of them is in the way of all: each on its own.
+            for controller in missing() {
+                let one = memory::format(format_args!("+{controller}"));
+                match parent.write("cgroup.subtree_control", one) {
+                    Err(errno) if needed(controller) => return Err(cannot_turn_on(controller, name, errno)),
+                    Err(errno) => debug!("{}", cannot_turn_on(controller, name, errno)),
+                    Ok(()) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make_directory(directory: &'static CStr) -> Result<bool> {
+    was_made(directory, file::mkdirat(CWD, directory, 0o755))
+}
+
+fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
+    let errno = match made {
+        Ok(()) => return Ok(true),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(errno) => errno,
+    };
+    let hint = match errno {
+        Errno::ROFS => "cgroups are mounted read-only here",
+        Errno::AGAIN => "cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached",
+        Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
+        _ => "",
+    };
+    Err(Error::errno("create cgroup", directory.to_str().unwrap_or(""), errno).hint(hint))
+}
+
+#[cold]
+fn cannot_turn_on(controller: &str, parent: &str, errno: Errno) -> Error {
+    let hint = match errno {
+        Errno::NOENT => "the cgroup itself does not have that controller",
+        Errno::BUSY => "the cgroup has processes of its own: on version 2 only its leaves may",
+        Errno::OPNOTSUPP => "the cgroup is threaded, and the controller is not",
+        Errno::INVAL if controller == "cpu" => "a real-time process is below it",
+        _ => "",
+    };
+    let subject = memory::format(format_args!("{controller} for the cgroups below {parent}"));
+    Error::errno("turn on controller", subject, errno).hint(hint)
+}
+
+impl Place<'_> {
+    /// Whether a process is in it; on version 2, or below it.
+    fn is_used(&self) -> Result<bool, Errno> {
+        let mut buffer = [0; 256];
+        if self.hierarchy.unified {
+            return Ok(number(self.read("cgroup.events", &mut buffer)?, "populated") == Some(1));
+        }
+        Ok(!self.read("cgroup.procs", &mut buffer)?.is_empty())
+    }
+
+    /// Writes limits in order, with a descriptor for each run of writes into one file.
+    fn limit<'w>(&self, writes: impl Iterator<Item = &'w Write<'w>>) -> Result<()> {
+        let mut last: Option<(&str, OwnedFd)> = None;
+        let mut put = |file: &'w str, value: &str| {
+            if last.as_ref().is_none_or(|(name, _)| *name != file) {
+                last = Some((file, file::openat(CWD, self.file(file), OFlags::WRONLY, Mode::empty())?));
+            }
+            last.as_ref().map_or(Err(Errno::BADF), |(_, fd)| file::write(fd.as_fd(), value.as_bytes()).map(drop))
+        };
+        let mut waiting: Option<(&Write<'_>, Errno)> = None;
+        for write in writes {
+            match (put(write.file, write.value), write.otherwise) {
+                (Ok(()), _) | (Err(Errno::NOENT), Otherwise::Skip) => {}
+                (Err(Errno::NOENT), Otherwise::Instead { file, value }) => {
+                    put(file, value).map_err(|errno| self.cannot_limit(&Write { file, value, ..*write }, errno))?;
+                }
+                (Err(errno @ Errno::INVAL), Otherwise::AfterNext) => {
+                    waiting = Some((write, errno));
+                    continue;
+                }
+                (Err(errno), _) => return Err(self.cannot_limit(write, errno)),
+            }
+            if let Some((first, _)) = waiting.take() {
+                put(first.file, first.value).map_err(|errno| self.cannot_limit(first, errno))?;
+            }
+        }
+        waiting.map_or(Ok(()), |(write, errno)| Err(self.cannot_limit(write, errno)))
+    }
+
+    #[cold]
+    fn cannot_limit(&self, write: &Write<'_>, errno: Errno) -> Error {
+        let hint = match (errno, write.controller()) {
+            (Errno::NOENT, _) => "this kernel has no such file",
+            (Errno::BUSY, "memory") => "more than that is in use",
+            (Errno::ACCESS | Errno::RANGE | Errno::INVAL, "cpuset") => "the cgroup above it must have them, too",
+            (Errno::PERM, "devices") => "the cgroup above it does not allow it itself",
+            (Errno::INVAL, "cpu") if write.field == "cpu.shares" => "an idle cgroup has no weight",
+            (Errno::NODEV, _) => "there is no such device",
+            _ => "",
+        };
+        let Write { field, file, value, .. } = write;
+        let what = format_args!("linux.resources.{field}, {value:?} in {}/{file}", self.name());
+        Error::errno("set", memory::format(what), errno).hint(hint)
+    }
+}
+
+/// What a file of a cpuset says, in the buffer; an empty one, which `known_empty` spares to read, first gets what the
+/// file in the cgroup above it says.
+fn inherited<'b>(
+    place: &Place<'_>,
+    path: &str,
+    file: &str,
+    known_empty: bool,
+    buffer: &'b mut [u8; 4096],
+) -> Result<&'b [u8], Errno> {
+    let name = place.above(path).file(file);
+    let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
+    match path.rfind('/') {
+        Some(end) if buffer[..n].trim_ascii().is_empty() => {
+            let value = inherited(place, &path[..end], file, false, buffer)?;
+            file::put(CWD, name, value)?;
+            Ok(value)
+        }
+        _ => Ok(&buffer[..n]),
+    }
+}

@@ -1,0 +1,240 @@
+//! Words in, words out: the command line is parsed by one table, a verb is called, its failure is reported once.
+
+#![forbid(unsafe_code)]
+
+pub mod create;
+pub mod delete;
+pub mod help;
+pub mod kill;
+pub mod list;
+pub mod options;
+pub mod owner;
+pub mod report;
+pub mod run;
+pub mod spec;
+pub mod start;
+pub mod state;
+pub mod verbs;
+
+use core::ffi::CStr;
+
+use crate::container::{Context, Manager};
+use crate::error::{Error, Result};
+use crate::log::Level;
+use crate::sys::start::Start;
+use crate::sys::{CWD, file, memory, process};
+use help::{Help, Usage, Version};
+use options::{Given, Lossy, Opt, Order, invalid, parse};
+use verbs::Verb;
+
+/// The exit code of a command that failed.
+const FAILURE: i32 = 1;
+/// The exit code of a command line that makes no sense: EX_USAGE of sysexits.h, as GNU argp has it.
+const MISUSE: i32 = 64;
+
+/// Why a command ends without having done its work.
+pub struct Failure {
+    error: Error,
+    code: i32,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, code: FAILURE }
+    }
+}
+
+/// The command line is at fault.
+#[cold]
+pub fn misuse(error: Error) -> Failure {
+    Failure { error, code: MISUSE }
+}
+
+/// What a verb ends with: an exit code, or a failure.
+pub type Outcome = Result<i32, Failure>;
+
+/// From the kernel's words to the exit code.
+#[must_use]
+pub fn main(start: &Start) -> i32 {
+    let outcome = if start.secure {
+        // Who starts us chooses options, environment and descriptors: a process with more rights than he has must not
+        // listen to him.
+        Err(Error::says(format_args!("refusing to run set-user-id, set-group-id or with file capabilities")).into())
+    } else {
+        command(start)
+    };
+    outcome.unwrap_or_else(|failure| {
+        report::error(&failure.error);
+        failure.code
+    })
+}
+
+fn command(start: &Start) -> Outcome {
+    // Before anything is opened: a file of ours must not become somebody's standard error.
+    file::fill_standard().map_err(|errno| Error::errno("open", "/dev/null", errno))?;
+    let words = memory::slice(start.args.len(), c"");
+    for (word, given) in words.iter_mut().zip(start.args) {
+        *word = given.as_cstr();
+    }
+    let global = parse([verbs::GLOBAL, verbs::COMMON], words.get(1..).unwrap_or(&[]), Order::BeforeWords);
+    let global = global.map_err(misuse)?;
+    if global.has(&verbs::VERSION) {
+        return page(format_args!("{Version}"));
+    }
+    if let Some(outcome) = explain(&global, None) {
+        return outcome;
+    }
+    let settings = Settings::read(&global).map_err(misuse)?;
+    report::configure(settings.level, settings.log, settings.json)?;
+    let Some((name, words)) = global.words.split_first() else {
+        return Err(misuse(Error::says(format_args!("please specify a command")).hint("isopod --help lists them")));
+    };
+    let Some(verb) = verbs::find(name.to_bytes()) else {
+        return Err(misuse(Error::says(format_args!("unknown command `{}`", Lossy(name.to_bytes())))));
+    };
+    let given = parse([verb.options, verbs::COMMON], words, verb.order).map_err(misuse)?;
+    if let Some(outcome) = explain(&given, Some(verb)) {
+        return outcome;
+    }
+    count(verb, given.words.len()).map_err(misuse)?;
+    let context = Context { root: root(start, global.value(&verbs::ROOT)), manager: settings.manager, start: *start };
+    (verb.run)(&context, &given)
+}
+
+/// Prints help if it was asked for.
+fn explain(given: &Given, verb: Option<&'static Verb>) -> Option<Outcome> {
+    if given.has(&verbs::HELP) {
+        Some(page(format_args!("{}", Help(verb))))
+    } else if given.has(&verbs::USAGE) {
+        Some(page(format_args!("{}", Usage(verb))))
+    } else {
+        None
+    }
+}
+
+fn page(text: core::fmt::Arguments<'_>) -> Outcome {
+    report::print(memory::format(text))?;
+    Ok(0)
+}
+
+/// Whether the verb got as many words as it wants.
+fn count(verb: &Verb, words: usize) -> Result<()> {
+    let (bound, number) = match words {
+        0 if verb.words.min > 0 => return Err(Error::says(format_args!("please specify a ID for the container"))),
+        few if few < verb.words.min => ("minimum", verb.words.min),
+        many if many > verb.words.max => ("maximum", verb.words.max),
+        _ => return Ok(()),
+    };
+    Err(Error::says(format_args!("`{}` requires a {bound} of {number} arguments", verb.name)))
+}
+
+/// What the global options say.
+struct Settings {
+    manager: Manager,
+    level: Level,
+    /// Where messages go, if not to standard error.
+    log: Option<&'static CStr>,
+    /// Whether they are JSON.
+    json: bool,
+}
+
+impl Settings {
+    fn read(global: &Given) -> Result<Settings> {
+        if let Some(word) = global.value(&verbs::ROOTLESS)
+            && !matches!(word.to_bytes(), b"true" | b"false" | b"auto")
+        {
+            return Err(invalid(&verbs::ROOTLESS, word, "it is true, false or auto"));
+        }
+        const NO_SYSTEMD: &str = "cgroups by systemd are not supported yet";
+        if global.has(&verbs::SYSTEMD_CGROUP) {
+            return Err(Error::because("--systemd-cgroup", "", NO_SYSTEMD));
+        }
+        let manager = match value(global, &verbs::CGROUP_MANAGER) {
+            None => Manager::Cgroupfs,
+            Some((b"cgroupfs", _)) => Manager::Cgroupfs,
+            Some((b"disabled", _)) => Manager::Disabled,
+            Some((b"systemd", word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, NO_SYSTEMD)),
+            Some((_, word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, "unknown cgroup manager specified")),
+        };
+        let level = match value(global, &verbs::LOG_LEVEL) {
+            None if global.has(&verbs::DEBUG) => Level::Debug,
+            None => Level::Warning,
+            Some((b"error", _)) => Level::Error,
+            Some((b"warning", _)) => Level::Warning,
+            Some((b"debug", _)) => Level::Debug,
+            Some((b"trace", _)) => Level::Trace,
+            Some((_, word)) => return Err(invalid(&verbs::LOG_LEVEL, word, "it is error, warning, debug or trace")),
+        };
+        let json = match value(global, &verbs::LOG_FORMAT) {
+            None | Some((b"text", _)) => false,
+            Some((b"json", _)) => true,
+            Some((_, word)) => return Err(invalid(&verbs::LOG_FORMAT, word, "unknown log format type")),
+        };
+        let log = global.value(&verbs::LOG).map(log_file).transpose()?;
+        Ok(Settings { manager, level, log, json })
+    }
+}
+
+/// The option's value, also as bytes, for a match.
+fn value(given: &Given, option: &Opt) -> Option<(&'static [u8], &'static CStr)> {
+    given.value(option).map(|word| (word.to_bytes(), word))
+}
+
+/// `PATH` or `SCHEME:PATH`; a path with a colon in it needs the scheme.
+fn log_file(word: &'static CStr) -> Result<&'static CStr> {
+    let bytes = word.to_bytes();
+    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else { return Ok(word) };
+    match &bytes[..colon] {
+        b"file" => Ok(options::tail(word, colon + 1)),
+        b"journald" | b"syslog" => Err(invalid(&verbs::LOG, word, "only files are supported yet")),
+        _ => Err(invalid(&verbs::LOG, word, "unknown log type")),
+    }
+}
+
+/// Where states are kept: where the user says; for root /run/isopod; for others, also for "root" of a user namespace,
+/// the directory that is made for a session.
+fn root(start: &Start, given: Option<&'static CStr>) -> &'static CStr {
+    const OF_THE_SYSTEM: &CStr = c"/run/isopod";
+    match given {
+        // With a slash behind it, a symbolic link would be followed.
+        Some(path) => options::without_slashes(path),
+        None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| dir.to_str().ok()).filter(|dir| !dir.is_empty()) {
+            Some(dir) if !is_real_root() => memory::joined(&[dir, "/isopod"]).unwrap_or(OF_THE_SYSTEM),
+            _ => OF_THE_SYSTEM,
+        },
+    }
+}
+
+/// Whether we are root, and not only in a user namespace of somebody else.
+fn is_real_root() -> bool {
+    let mut map = [0; 64];
+    process::geteuid() == 0
+        && file::get(CWD, c"/proc/self/uid_map", &mut map).is_ok_and(|map| {
+            map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).eq([&b"0"[..], b"0", b"4294967295"])
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_counted() {
+        let verb = |name: &str| verbs::find(name.as_bytes()).expect("a verb");
+        let complaint = |name, words| count(verb(name), words).map_err(|error| error.to_string()).err();
+        assert_eq!(complaint("run", 1), None);
+        assert_eq!(complaint("run", 0).as_deref(), Some("please specify a ID for the container"));
+        assert_eq!(complaint("delete", 2).as_deref(), Some("`delete` requires a maximum of 1 arguments"));
+        assert_eq!(complaint("list", 1).as_deref(), Some("`list` requires a maximum of 0 arguments"));
+        assert_eq!(complaint("kill", 2), None);
+    }
+
+    #[test]
+    fn logs_have_a_kind() {
+        assert_eq!(log_file(c"/x").ok(), Some(c"/x"));
+        assert_eq!(log_file(c"file:/a:b").ok(), Some(c"/a:b"));
+        for bad in [c"journald:x", c"syslog:", c"/a:b"] {
+            assert!(log_file(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `isopod create ID`, and what `run` shares with it.
+
+#![forbid(unsafe_code)]
+
+use super::options::{Given, invalid};
+use super::{Failure, Outcome, misuse, verbs};
+use crate::container::{Context, CreateRequest, create, id};
+
+/// Makes the container, ready to be started.
+pub fn run(context: &Context, given: &Given) -> Outcome {
+    create::create(context, &request(given)?)?;
+    Ok(0)
+}
+
+/// What the command line asks for; the options that only `run` has are just never given here.
+pub(super) fn request(given: &Given) -> Result<CreateRequest, Failure> {
+    Ok(CreateRequest {
+        id: id::check(given.words[0])?,
+        bundle: given.value(&verbs::BUNDLE).unwrap_or(c"."),
+        config: given.value(&verbs::CONFIG),
+        console_socket: given.value(&verbs::CONSOLE_SOCKET),
+        pid_file: given.value(&verbs::PID_FILE),
+        preserve_fds: preserve_fds(given)?,
+        detach: given.has(&verbs::DETACH),
+        keep: given.has(&verbs::KEEP),
+        no_pivot: given.has(&verbs::NO_PIVOT),
+        no_new_keyring: given.has(&verbs::NO_NEW_KEYRING),
+    })
+}
+
+fn preserve_fds(given: &Given) -> Result<u32, Failure> {
+    let Some(word) = given.value(&verbs::PRESERVE_FDS) else { return Ok(0) };
+    let number = word.to_str().ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| misuse(invalid(&verbs::PRESERVE_FDS, word, "it is a number of descriptors")))
+}

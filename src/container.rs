@@ -1,0 +1,97 @@
+//! The life cycle from outside: what the verbs do to a container, through its state directory, its init process and
+//! its cgroup.
+
+#![forbid(unsafe_code)]
+
+mod child;
+pub mod create;
+pub mod delete;
+mod foreground;
+pub mod id;
+pub mod kill;
+pub mod list;
+pub mod process;
+pub mod start;
+pub mod state;
+
+use core::ffi::CStr;
+
+use crate::cgroup::{self, Cgroup};
+use crate::error::Result;
+use crate::host::{self, Cgroups};
+use crate::sys::start::Start;
+
+/// The version of the OCI runtime specification that we follow.
+pub const SPEC_VERSION: &str = "1.3.0";
+
+/// What every verb is told.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// The directory with one state directory per container: `--root`.
+    pub root: &'static CStr,
+    /// Who makes cgroups.
+    pub manager: Manager,
+    /// What the kernel started us with; the environment has LISTEN_FDS and others.
+    pub start: Start,
+}
+
+/// Who makes cgroups: `--cgroup-manager`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manager {
+    /// We do, in cgroupfs.
+    Cgroupfs,
+    /// Nobody.
+    Disabled,
+}
+
+impl Manager {
+    /// The word on the command line and in the state file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Manager::Cgroupfs => "cgroupfs",
+            Manager::Disabled => "disabled",
+        }
+    }
+}
+
+/// What `create` and `run` are asked for.
+#[derive(Clone, Copy)]
+pub struct CreateRequest {
+    /// The container's name, checked.
+    pub id: &'static str,
+    /// The directory with `config.json` and, usually, the rootfs.
+    pub bundle: &'static CStr,
+    /// Another file than the bundle's `config.json`; relative to the current directory.
+    pub config: Option<&'static CStr>,
+    /// The socket that gets the terminal.
+    pub console_socket: Option<&'static CStr>,
+    /// Where init's pid is written.
+    pub pid_file: Option<&'static CStr>,
+    /// How many of the caller's descriptors, from 3 on, the container gets.
+    pub preserve_fds: u32,
+    /// `run` returns once the container is started.
+    pub detach: bool,
+    /// `run` leaves the ended container for `delete`.
+    pub keep: bool,
+    /// MS_MOVE instead of pivot_root(2).
+    pub no_pivot: bool,
+    /// Init stays in our session keyring.
+    pub no_new_keyring: bool,
+}
+
+/// The container's cgroup, as its state has it: where it is on this machine.
+fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    Cgroup::new(cgroups, state.cgroup_path)
+}
+
+/// Whether the container's processes are frozen, as init shows it, asking as little as possible: engines want to know
+/// often.
+fn is_frozen(state: &state::State<'_>, init: process::Stat) -> Result<bool> {
+    match init.freezer() {
+        process::Freezer::None => Ok(false),
+        process::Freezer::NoneOrV2 => Ok(cgroup::is_frozen_by_v2(state.cgroup_path)),
+        process::Freezer::Any => Ok(cgroup_of(state)?.is_frozen()),
+    }
+}

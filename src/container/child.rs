@@ -1,0 +1,146 @@
+//! Making init: clone3(2), and whatever has to be joined around it.
+
+use crate::error::{Context, Error, Result};
+use crate::init::namespaces::{failed, join};
+use crate::plan::Plan;
+use crate::sys::fd::FdList;
+use crate::sys::namespace::{self, kind};
+use crate::sys::process::{self, Clone};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, socket};
+
+/// Which of the two we are now.
+pub(super) enum Spawned {
+    /// Init, in its namespaces.
+    Init,
+    /// The runtime, with init for a child.
+    Runtime { pid: i32, pidfd: OwnedFd },
+}
+
+/// Opens the namespaces to be joined, while their paths are still ours to see.
+pub(super) fn open_namespaces(plan: &Plan<'_>) -> Result<FdList> {
+    let mut fds = FdList::default();
+    for join in plan.namespaces.join {
+        let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
+        let fd = file::openat(CWD, join.path, flags, file::Mode::empty());
+        fds.push(Some(fd.map_err(|errno| failed(join, errno))?));
+    }
+    Ok(fds)
+}
+
+/// Makes init: born in the cgroup, if one is given, and in its new namespaces.
+///
+/// In init, an error is init's own: the runtime has it from its report, not from here.
+pub(super) fn spawn(plan: &Plan<'_>, fds: &FdList, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+    let joins = plan.namespaces.join;
+    // A cgroup namespace has the cgroup for its root that the process is in when it is made: init makes it, later.
+    let new = plan.namespaces.new & !kind::CGROUP;
+    // It can only be entered by children.
+    if let Some(place) = joins.iter().position(|join| join.kind == kind::PID) {
+        let fd = fds.get(place).ok_or_else(|| failed(&joins[place], crate::error::Errno::BADF))?;
+        namespace::setns(fd, kind::PID).map_err(|errno| failed(&joins[place], errno))?;
+    }
+    if plan.namespaces.joins(kind::USER) {
+        return spawn_in_user_namespace(plan, fds, new, cgroup);
+    }
+    if new & kind::USER != 0 && !joins.is_empty() {
+        let home = Home::remember(plan)?;
+        join(plan, fds)?;
+        let spawned = clone(new, cgroup);
+        if !matches!(spawned, Ok(Spawned::Init)) {
+            home.go_back()?;
+        }
+        return spawned;
+    }
+    clone(new, cgroup)
+}
+
+/// Whether init has to join namespaces by itself, once it is born.
+pub(super) fn init_joins(plan: &Plan<'_>) -> bool {
+    let others = plan.namespaces.join.iter().any(|join| join.kind != kind::PID);
+    others && !plan.namespaces.joins(kind::USER) && plan.namespaces.new & kind::USER == 0
+}
+
+fn clone(new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+    match process::clone3(new, cgroup).context("clone3", "the container's init")? {
+        Clone::Child => Ok(Spawned::Init),
+        Clone::Parent { pid, pidfd } => Ok(Spawned::Runtime { pid, pidfd }),
+    }
+}
+
+/// A user namespace is joined: what is new belongs to it, so somebody has to be in it to make the rest. That is a
+/// process in between, which makes init as our child, not its own, tells its pid, and ends.
+fn spawn_in_user_namespace(
+    plan: &Plan<'_>,
+    fds: &FdList,
+    new: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Spawned> {
+    let (ours, theirs) = socket::pair().context("socketpair", "to the process in between")?;
+    // It is born in the cgroup, and init with it: from within the user namespace nobody may enter.
+    match process::clone3(0, cgroup).context("clone3", "the process in between")? {
+        Clone::Parent { pid, pidfd } => {
+            theirs.close();
+            drop(pidfd);
+            let mut buffer = [0; 2048];
+            let told = socket::recv(ours.as_fd(), &mut buffer).context("recv", "from the process in between")?;
+            let told: Result<i32> = match told {
+                [a, b, c, d] => Ok(i32::from_le_bytes([*a, *b, *c, *d])),
+                line => Err(Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("?")))),
+            };
+            // Its whole life is over; that of init, if it was born, goes on.
+            process::wait(pid, true).context("wait4", "the process in between")?;
+            let pid = told?;
+            let pidfd = process::pidfd_open(pid).context("pidfd_open", "the container's init")?;
+            Ok(Spawned::Runtime { pid, pidfd })
+        }
+        Clone::Child => {
+            ours.close();
+            let born = join(plan, fds)
+                .and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
+            match born {
+                Ok(0) => return Ok(Spawned::Init),
+                Ok(pid) => {
+                    let _ = socket::send(theirs.as_fd(), &pid.to_le_bytes());
+                }
+                Err(error) => {
+                    let line = crate::sys::memory::format(format_args!("{error}"));
+                    let _ = socket::send(theirs.as_fd(), &line.as_bytes()[..line.len().min(2000)]);
+                }
+            }
+            process::exit(0)
+        }
+    }
+}
+
+/// The namespaces that the runtime leaves for a moment.
+struct Home(FdList);
+
+/// By the names of `/proc/self/ns`.
+#[rustfmt::skip]
+static OWN: &[(u64, &core::ffi::CStr)] = &[
+    (kind::NETWORK, c"/proc/self/ns/net"), (kind::IPC, c"/proc/self/ns/ipc"), (kind::UTS, c"/proc/self/ns/uts"),
+    (kind::CGROUP, c"/proc/self/ns/cgroup"), (kind::MOUNT, c"/proc/self/ns/mnt"),
+];
+
+impl Home {
+    fn remember(plan: &Plan<'_>) -> Result<Home> {
+        let mut fds = FdList::default();
+        for (kind, path) in OWN {
+            fds.push(if plan.namespaces.joins(*kind) {
+                Some(file::open(path).context("open", path.to_str().unwrap_or("?"))?)
+            } else {
+                None
+            });
+        }
+        Ok(Home(fds))
+    }
+
+    fn go_back(&self) -> Result<()> {
+        for (place, (kind, path)) in OWN.iter().enumerate() {
+            if let Some(fd) = self.0.get(place) {
+                namespace::setns(fd, *kind).context("setns", path.to_str().unwrap_or("?"))?;
+            }
+        }
+        Ok(())
+    }
+}

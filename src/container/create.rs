@@ -1,0 +1,403 @@
+//! `create` and `run`: the parent's order of steps. While init makes its file system, the runtime makes its cgroups,
+//! writes its maps and its state; they meet twice (`link::Step`).
+
+use core::ffi::CStr;
+
+use super::child::{self, Spawned};
+use super::foreground::{self, Init};
+use super::process::Stat;
+use super::state::{EXEC_FIFO, Lock, State, StateDir};
+use super::{CreateRequest, Manager};
+use crate::cgroup::Cgroup;
+use crate::date::Timestamp;
+use crate::error::{Context as _, Errno, Error, Result};
+use crate::host::{self, Cgroups};
+use crate::init::{self, Inherited};
+use crate::link::{self, Report, Step};
+use crate::plan::{self, Plan};
+use crate::rootfs::{Hierarchy, Sources};
+use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
+use crate::{spec, warn};
+
+/// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
+const CONFIG_LIMIT: usize = 64 << 20;
+
+/// Makes a container whose process waits for `start`.
+///
+/// # Errors
+/// Whatever is wrong with the config or fails on the way; nothing is left behind then.
+pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
+    make(context, request, Until::Created).map(drop)
+}
+
+/// Makes a container and starts it; unless it is to be detached, waits for its end and removes it.
+///
+/// # Errors
+/// As with `create`.
+pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
+    let made = make(context, request, Until::Started)?;
+    if request.detach {
+        return Ok(0);
+    }
+    fd::close_dropped();
+    let code = match &made.master {
+        Some(master) => foreground::relay(&made.init, master)?,
+        None => foreground::supervise(&made.init)?,
+    };
+    if !request.keep {
+        made.dir.lock(Lock::Exclusive)?;
+        made.cgroup.remove()?;
+        made.dir.remove()?;
+    }
+    Ok(code)
+}
+
+/// How far `make` goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Created,
+    Started,
+}
+
+/// A container that is made.
+struct Made<'a> {
+    init: Init,
+    dir: StateDir,
+    cgroup: Cgroup<'a>,
+    /// The other side of its terminal, if we relay it.
+    master: Option<OwnedFd>,
+}
+
+fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
+    let listen_fds = listen_fds(context)?;
+    check_preserved(request.preserve_fds + listen_fds)?;
+    fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
+    process::umask(0);
+
+    let bundle = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
+    let config = read_config(bundle.as_fd(), request.config)?;
+    let spec = spec::parse(config)?;
+    let cgroups = match context.manager {
+        Manager::Cgroupfs => host::cgroups()?,
+        Manager::Disabled => Cgroups::None,
+    };
+    let plan = memory::keep(plan::compile(
+        spec,
+        &cgroups,
+        &plan::Request {
+            id: request.id,
+            no_pivot: request.no_pivot,
+            no_new_keyring: request.no_new_keyring,
+            no_cgroups: context.manager == Manager::Disabled,
+            listen_fds,
+            preserve_fds: request.preserve_fds,
+        },
+    )?);
+    check_terminal(plan, request, until)?;
+
+    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
+    let maker = Maker { context, request, until, plan, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let dir = StateDir::create(context, request.id)?;
+    maker.make(dir, bundle)
+}
+
+/// What the steps of making a container share.
+struct Maker<'r, 'a> {
+    context: &'r super::Context,
+    request: &'r CreateRequest,
+    until: Until,
+    plan: &'a Plan<'a>,
+    cgroup: Cgroup<'a>,
+}
+
+/// What exists of a container that is not complete, to be undone if it never will be.
+struct Undo<'a> {
+    dir: Option<StateDir>,
+    cgroup: Option<Cgroup<'a>>,
+    init: Option<Init>,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        const SIGKILL: u32 = 9;
+        if let Some(init) = &self.init {
+            let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
+            let _ = process::wait(init.pid, true);
+        }
+        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+        let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
+        for error in [cgroup.err(), dir.err()].into_iter().flatten() {
+            warn!("{error}, ignored");
+        }
+    }
+}
+
+impl<'a> Maker<'_, 'a> {
+    fn make(&self, dir: StateDir, bundle: OwnedFd) -> Result<Made<'a>> {
+        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
+        let master = self.make_or_undo(&mut undo, bundle)?;
+        // Complete: what was to be undone is the container's now.
+        match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
+            (Some(dir), Some(init), Some(cgroup)) => {
+                dir.unlock();
+                Ok(Made { init, dir, cgroup, master })
+            }
+            _ => Err(Error::because("create", self.request.id, "something is missing")),
+        }
+    }
+
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: OwnedFd) -> Result<Option<OwnedFd>> {
+        let Some(dir) = &undo.dir else { return Ok(None) };
+        let plan = self.plan;
+        let bundle_path = absolute(self.request.bundle)?;
+        let mut state = State {
+            id: plan.id,
+            bundle: bundle_path,
+            rootfs: rootfs_path(bundle_path, plan.root.path),
+            created: memory::format(format_args!("{}", Timestamp::now())),
+            owner: process::geteuid(),
+            cgroup_path: plan.cgroup.path,
+            cgroup_manager: self.context.manager.name(),
+            terminal: plan.process.terminal.is_some(),
+            annotations: plan.annotations,
+            ..State::default()
+        };
+        dir.write(&state)?;
+
+        let console = Console::open(plan, self.request)?;
+        let fds = child::open_namespaces(plan)?;
+        let sources = Sources::open(plan, bundle.as_fd())?;
+        let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
+        let (parent, ours) = link::pair()?;
+        let doors = self.cgroup.create(plan.cgroup.writes)?;
+        undo.cgroup = Some(self.cgroup);
+        // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
+        let signal_mask = process::set_signal_mask(foreground::ALL);
+        process::reset_signal(foreground::SIGCHLD);
+        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+
+        match child::spawn(plan, &fds, doors.birthplace())? {
+            Spawned::Init => {
+                // These must close when the runtime dies: the link, and the lock on the state.
+                parent.close();
+                if let Some(dir) = undo.dir.take() {
+                    dir.close();
+                }
+                let inherited = Inherited {
+                    link: ours,
+                    sources: Some(sources),
+                    namespaces: child::init_joins(plan).then_some(fds),
+                    doors,
+                    hierarchies: self.hierarchies(),
+                    console: console.theirs,
+                    start,
+                    signal_mask,
+                };
+                init::main(plan, inherited)
+            }
+            Spawned::Runtime { pid, pidfd } => undo.init = Some(Init { pid, pidfd }),
+        }
+        ours.close();
+        drop((sources, fds, start, doors, console.theirs));
+        let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
+        state.pid = init.pid;
+        self.meanwhile(&mut state, dir, init, &parent)?;
+        console.ours.map(|socket| receive_master(&socket)).transpose()
+    }
+
+    /// The runtime's half of the work, while init does its own.
+    fn meanwhile(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
+        if let Some(maps) = &self.plan.namespaces.maps {
+            put_proc(init.pid, "uid_map", maps.uid)?;
+            put_proc(init.pid, "gid_map", maps.gid)?;
+            link.tell(Step::Mapped, 0);
+        }
+        if let Some(score) = self.plan.process.oom_score_adj {
+            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        }
+        let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
+        state.start_time = stat.start_time;
+        dir.write(state)?;
+        let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
+        if self.until == Until::Created {
+            link.tell(Step::Recorded, stat.ignored);
+            self.hear_ready(link, init)?;
+            return write_pid_file();
+        }
+        write_pid_file()?;
+        link.tell(Step::Recorded, stat.ignored);
+        self.hear_ready(link, init)?;
+        // The end of its side shows that the user's program has taken over.
+        match link.hear()? {
+            Report::Failed(error) => Err(error),
+            Report::Ready | Report::Closed => Ok(()),
+        }
+    }
+
+    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
+        match link.hear()? {
+            Report::Ready => Ok(()),
+            Report::Failed(error) => Err(error),
+            Report::Closed => Err(self.died(init)),
+        }
+    }
+
+    /// Init died without a word: most often of the container's memory limit.
+    #[cold]
+    fn died(&self, init: &Init) -> Error {
+        let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
+        if self.cgroup.oom_killed() {
+            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        }
+        Error::says(format_args!("container `{}`: its init ended before it was ready, with code {status}", self.plan.id))
+    }
+
+    /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
+    fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
+        let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
+        for place in self.cgroup.places() {
+            let name = place.hierarchy.directory;
+            let mut links: Growing<'a, &'a CStr> = Growing::new();
+            let controllers = text(name);
+            // `cpu,cpuacct`: both words are links to it.
+            for word in controllers.split(',').filter(|word| *word != controllers) {
+                if let Some(link) = memory::cstr(word) {
+                    links.push(link);
+                }
+            }
+            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+        }
+        list.finish()
+    }
+}
+
+/// Reads the config, from the bundle unless the caller names another file.
+fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&'static [u8]> {
+    let (dir, path) = match other {
+        Some(path) => (CWD, path),
+        None => (bundle, c"config.json"),
+    };
+    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", text(path))?;
+    match file::read_to_end(config.as_fd(), CONFIG_LIMIT) {
+        Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
+        config => config.context("read", text(path)),
+    }
+}
+
+/// LISTEN_FDS of the caller: sd_listen_fds(3).
+fn listen_fds(context: &super::Context) -> Result<u32> {
+    let Some(value) = context.start.var("LISTEN_FDS") else { return Ok(0) };
+    let value = text(value);
+    if value.is_empty() {
+        return Ok(0);
+    }
+    value.parse().map_err(|_| Error::because("LISTEN_FDS", value, "is no number"))
+}
+
+fn check_preserved(count: u32) -> Result<()> {
+    for number in (3..).take(count as usize) {
+        // One that is close-on-exec is not the caller's but ours, as the log's.
+        if !fd::is_inherited(number) {
+            let subject = memory::format(format_args!("{number}"));
+            return Err(Error::because("preserve the descriptor", subject, "is not open"));
+        }
+    }
+    Ok(())
+}
+
+fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Result<()> {
+    if plan.process.terminal.is_none() || request.console_socket.is_some() {
+        return Ok(());
+    }
+    match (until, request.detach) {
+        (Until::Created, _) => {
+            Err(Error::says(format_args!("use --console-socket with create when a terminal is used")))
+        }
+        (Until::Started, true) => {
+            Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")))
+        }
+        (Until::Started, false) => Ok(()),
+    }
+}
+
+/// Who gets the terminal's other side: the caller's socket, or we ourselves.
+struct Console {
+    theirs: Option<OwnedFd>,
+    ours: Option<OwnedFd>,
+}
+
+impl Console {
+    fn open(plan: &Plan<'_>, request: &CreateRequest) -> Result<Console> {
+        if plan.process.terminal.is_none() {
+            return Ok(Console { theirs: None, ours: None });
+        }
+        match request.console_socket {
+            Some(path) => {
+                let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
+                Ok(Console { theirs: Some(socket), ours: None })
+            }
+            None => {
+                let (ours, theirs) = socket::pair().context("socketpair", "for the terminal")?;
+                Ok(Console { theirs: Some(theirs), ours: Some(ours) })
+            }
+        }
+    }
+}
+
+fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
+    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
+    master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
+}
+
+fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
+    file::mknodat(dir.fd(), EXEC_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
+    let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
+    file::openat(dir.fd(), EXEC_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
+}
+
+/// A file of a process in the host's procfs.
+fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+    let path = memory::format(format_args!("/proc/{pid}/{name}"));
+    let write = || {
+        let path = memory::cstr(path).ok_or(Errno::INVAL)?;
+        file::put(CWD, path, value.as_bytes())
+    };
+    write().context("write", path)
+}
+
+/// The decimal pid, without a newline, in place: conmon waits until it can read a number.
+fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
+    let write = || {
+        let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC;
+        let file = file::openat(CWD, path, flags, file::Mode::from_raw_mode(0o644))?;
+        file::write_all(file.as_fd(), memory::format(format_args!("{pid}")).as_bytes())
+    };
+    write().context("write the pid file", text(path))
+}
+
+/// An absolute path, for the state.
+fn absolute(path: &'static CStr) -> Result<&'static str> {
+    let path = text(path);
+    if path.starts_with('/') {
+        return Ok(path);
+    }
+    let mut buffer = [0; 4096];
+    let cwd = process::getcwd(&mut buffer).context("getcwd", "")?;
+    let cwd = core::str::from_utf8(cwd).unwrap_or("/");
+    Ok(match path {
+        "." => memory::text(cwd),
+        path => memory::format(format_args!("{}/{path}", cwd.trim_end_matches('/'))),
+    })
+}
+
+fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
+    let root = root.to_str().unwrap_or("?");
+    if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
+}
+
+fn text(path: &CStr) -> &str {
+    path.to_str().unwrap_or("?")
+}

@@ -1,0 +1,85 @@
+//! Removing what is left of a container: its processes, its cgroup, its state directory, in this order, so that
+//! whoever is killed in between leaves something that can be deleted again.
+
+#![forbid(unsafe_code)]
+
+use super::Context;
+use super::process::{Freezer, Process, SIGKILL};
+use super::state::{Lock, State, StateDir, Status};
+use crate::error::{Errno, Error, Result};
+use crate::warn;
+
+/// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
+///
+/// # Errors
+/// If there is no such container, it runs, or something of it cannot be removed.
+pub fn delete(context: &Context, id: &'static str, force: bool) -> Result<()> {
+    match remove(context, id, force) {
+        // Not there, or gone while we looked.
+        Err(error) if force && error.is(Errno::NOENT) => Ok(()),
+        result => result,
+    }
+}
+
+fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
+    let dir = StateDir::open(context, id, Lock::None)?;
+    let mut state = read(&dir, force)?;
+    let init = init(state.as_ref())?;
+    if !force {
+        match dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))? {
+            Status::Created | Status::Stopped => {}
+            Status::Creating | Status::Running | Status::Paused => return Err(in_use(id)),
+        }
+    }
+    end(state.as_ref(), init)?;
+    // If a runtime is still creating it, it misses its init now, gives up, and lets us go on.
+    dir.lock(Lock::Exclusive)?;
+    if state.is_none_or(|state| state.pid == 0) {
+        // It may have made an init since we looked, and been killed itself.
+        state = read(&dir, force)?;
+        end(state.as_ref(), self::init(state.as_ref())?)?;
+    }
+    if let Some(state) = &state
+        && let Err(error) = super::cgroup_of(state).and_then(|cgroup| cgroup.remove())
+    {
+        warn!("{error}");
+    }
+    dir.remove()
+}
+
+/// podman looks for these words and then tries force.
+#[cold]
+fn in_use(id: &str) -> Error {
+    let message = format_args!("the container `{id}` is not in `created` or `stopped` state");
+    Error::says(message).hint("--force kills it")
+}
+
+/// The state; by force also of a container whose state nobody can read.
+fn read(dir: &StateDir, force: bool) -> Result<Option<State<'static>>> {
+    match dir.read() {
+        Err(error) if force => {
+            warn!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.hint("--force removes it anyway")),
+        state => state,
+    }
+}
+
+/// Init, if it lives.
+fn init(state: Option<&State<'_>>) -> Result<Option<Process>> {
+    state.map_or(Ok(None), State::init)
+}
+
+/// Kills init, if it lives, and waits for its end.
+fn end(state: Option<&State<'_>>, init: Option<Process>) -> Result<()> {
+    let (Some(state), Some(init)) = (state, init) else { return Ok(()) };
+    match init.signal(SIGKILL) {
+        Err(error) if !error.is(Errno::SRCH) => return Err(error),
+        _ => {}
+    }
+    if init.stat.freezer() == Freezer::Any {
+        super::cgroup_of(state)?.thaw()?;
+    }
+    init.wait()
+}

@@ -1,0 +1,74 @@
+//! What there is below the root, and what is known about it.
+
+#![forbid(unsafe_code)]
+
+use super::state::{Lock, State, StateDir, Status, open_root};
+use super::{Context, id};
+use crate::error::{Errno, Error, Result};
+use crate::sys::file::{self, FileType};
+use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, OwnedFd};
+use crate::warn;
+
+/// A container as outsiders see it.
+#[derive(Clone, Copy)]
+pub struct Summary {
+    /// Its name.
+    pub id: &'static str,
+    /// Init, 0 if there is none.
+    pub pid: i32,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The rest; mostly empty if a runtime died, or works still, before it wrote the state.
+    pub state: State<'static>,
+}
+
+/// One container.
+///
+/// # Errors
+/// If there is none of this name.
+pub fn summary(context: &Context, id: &'static str) -> Result<Summary> {
+    let dir = StateDir::open(context, id, Lock::None)?;
+    let state = dir.read()?;
+    let status = dir.status(state.as_ref())?;
+    let state = match state {
+        Some(state) => state,
+        None => dir.unwritten()?,
+    };
+    let pid = if status == Status::Stopped { 0 } else { state.pid };
+    Ok(Summary { id, pid, status, state })
+}
+
+/// All containers, by name. One that cannot be read is left out with a warning.
+///
+/// # Errors
+/// If the root cannot be read or trusted.
+pub fn list(context: &Context) -> Result<&'static [Summary]> {
+    let Some(root) = open_root(context.root)? else { return Ok(&[]) };
+    let mut all = Growing::new();
+    for id in names(&root).map_err(|errno| Error::errno("read", "state root", errno))? {
+        match summary(context, id) {
+            Ok(summary) => all.push(summary),
+            // Deleted since we saw the name.
+            Err(error) if error.is(Errno::NOENT) => {}
+            Err(error) => warn!("{error}"),
+        }
+    }
+    Ok(all.finish())
+}
+
+/// The directories of the root that have a container's name, sorted. The file system may not tell what is a directory.
+fn names(root: &OwnedFd) -> core::result::Result<&'static [&'static str], Errno> {
+    let mut names = Growing::new();
+    file::each_entry(root.as_fd(), |name, kind| {
+        if matches!(kind, FileType::Directory | FileType::Unknown)
+            && let Ok(id) = id::check(name)
+        {
+            names.push(memory::text(id));
+        }
+        Ok::<(), Errno>(())
+    })?;
+    let names = names.finish();
+    names.sort_unstable();
+    Ok(names)
+}

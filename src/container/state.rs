@@ -1,0 +1,530 @@
+//! What is remembered of a container: the directory `ROOT/ID` and `state.json` in it.
+//!
+//! The directory's existence is the container's: mkdir(2) decides who creates it. It is locked while the container is
+//! created and while it is removed, so a directory without state, or with a state without init, that nobody has locked
+//! was left behind by a runtime that was killed.
+
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+use core::ffi::CStr;
+
+use super::Context;
+use super::process::{Process, Stat};
+use crate::date::Timestamp;
+use crate::error::{Context as _, Error, Result};
+use crate::json::{self, Map, Style};
+use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
+
+/// Exists from the end of `create` to `start`; init reads from it.
+pub const EXEC_FIFO: &CStr = c"exec.fifo";
+
+const STATE: &CStr = c"state.json";
+/// Written first, then renamed: a reader sees the old state or the new one.
+const STATE_NEW: &CStr = c"state.json.new";
+/// No state is as long as this: annotations are the only part without a natural bound.
+const STATE_MAX: usize = 16 << 20;
+/// The version of the file's form; a runtime reads only its own.
+const VERSION: u32 = 1;
+
+json::object! {
+    /// What `state.json` says.
+    pub struct State<'a> {
+        /// The version of this form; `write` sets it.
+        version: u32 = "version",
+        /// The container's name.
+        id: &'a str = "id",
+        /// Init, in the pid namespace of whoever created it; 0 as long as there is none.
+        pid: i32 = "pid",
+        /// When init started: field 22 of `/proc/PID/stat`.
+        start_time: u64 = "startTime",
+        /// Absolute path of the bundle.
+        bundle: &'a str = "bundle",
+        /// Absolute path of the root file system.
+        rootfs: &'a str = "rootfs",
+        /// When: `date::Timestamp` as text.
+        created: &'a str = "created",
+        /// The user id of who created it.
+        owner: u32 = "owner",
+        /// Where its processes are, from the root of each hierarchy; empty without cgroups.
+        cgroup_path: &'a str = "cgroupPath",
+        /// `Manager::name` of who made the cgroup.
+        cgroup_manager: &'a str = "cgroupManager",
+        /// Whether its process has a terminal.
+        terminal: bool = "terminal",
+        /// From the config.
+        annotations: Map<'a, &'a str> = "annotations",
+    }
+}
+
+impl State<'_> {
+    /// Init, if it runs still.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn init(&self) -> Result<Option<Process>> {
+        Process::open(self.pid, self.start_time)
+    }
+
+    fn json(&self) -> &'static str {
+        json::text(Style::Pretty, |w| {
+            w.object(|w| {
+                w.member("version", VERSION);
+                w.member("id", self.id);
+                w.member("pid", self.pid);
+                w.member("startTime", self.start_time);
+                w.member("bundle", self.bundle);
+                w.member("rootfs", self.rootfs);
+                w.member("created", self.created);
+                w.member("owner", self.owner);
+                w.member("cgroupPath", self.cgroup_path);
+                w.member("cgroupManager", self.cgroup_manager);
+                w.member("terminal", self.terminal);
+                w.member("annotations", self.annotations);
+            });
+        })
+    }
+
+    /// `name` is what errors begin with.
+    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+        let state: State<'t> = json::from_document(name, text)?;
+        match state.version {
+            VERSION => Ok(state),
+            other => Err(Error::says(format_args!("{name}: version {other}, but this isopod knows only {VERSION}"))),
+        }
+    }
+}
+
+/// Where a container is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// A runtime is at work on it.
+    Creating,
+    /// Init waits for `start`.
+    Created,
+    /// Init is the container's process.
+    Running,
+    /// All its processes are frozen.
+    Paused,
+    /// Init has ended, or never was: whoever created the container was killed.
+    Stopped,
+}
+
+impl Status {
+    /// The word of the runtime specification.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// How a state directory is locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lock {
+    /// Not at all: only one read or one signal, at any time.
+    None,
+    /// The container is complete and stays so; an error while it is created or removed.
+    Shared,
+    /// Nobody else works on it; waits for whoever does.
+    Exclusive,
+}
+
+/// A container's directory, `ROOT/ID`.
+pub struct StateDir {
+    id: &'static str,
+    name: &'static CStr,
+    root: OwnedFd,
+    dir: OwnedFd,
+    lock: Cell<Lock>,
+}
+
+impl StateDir {
+    /// Makes the directory of a new container, and the root if need be, and locks it exclusively: `unlock` it when the
+    /// container is created, and drop it in init, which shares the descriptor and with it the lock.
+    ///
+    /// # Errors
+    /// If there is a container of this name, or the root cannot be trusted.
+    pub fn create(context: &Context, id: &'static str) -> Result<StateDir> {
+        let root = match open_root(context.root)? {
+            Some(root) => root,
+            None => make_root(context.root)?,
+        };
+        let name = name(id)?;
+        match file::mkdirat(root.as_fd(), name, 0o700) {
+            Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
+            made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
+        }
+        let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
+        let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
+        new.lock(Lock::Exclusive)?;
+        Ok(new)
+    }
+
+    /// Opens the directory of a container.
+    ///
+    /// # Errors
+    /// If there is none, or it is being created or removed and the lock is a shared one.
+    pub fn open(context: &Context, id: &'static str, lock: Lock) -> Result<StateDir> {
+        let found = Self::find(context, id)?.ok_or_else(|| absent(id))?;
+        found.lock(lock)?;
+        Ok(found)
+    }
+
+    /// The same without a lock; `None` if there is no such container.
+    ///
+    /// # Errors
+    /// The kernel's; if the root cannot be trusted.
+    pub fn find(context: &Context, id: &'static str) -> Result<Option<StateDir>> {
+        let Some(root) = open_root(context.root)? else { return Ok(None) };
+        let name = name(id)?;
+        match open_dir(root.as_fd(), name) {
+            Ok(dir) => Ok(Some(StateDir { id, name, root, dir, lock: Cell::new(Lock::None) })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno).context_with("open", format_args!("{}/{id}", shown(context.root))),
+        }
+    }
+
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// As `open` has it; if the directory was removed while we waited.
+    pub fn lock(&self, lock: Lock) -> Result<()> {
+        let operation = match lock {
+            Lock::None => return Ok(()),
+            Lock::Shared => FlockOperation::NonBlockingLockShared,
+            Lock::Exclusive => FlockOperation::LockExclusive,
+        };
+        match file::flock(self.dir.as_fd(), operation) {
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::says(format_args!("container `{}` is being created or deleted", self.id)));
+            }
+            taken => taken.context("lock container", self.id)?,
+        }
+        self.lock.set(lock);
+        if lock == Lock::Exclusive && file::fstat(self.dir.as_fd()).context("stat container", self.id)?.st_nlink == 0 {
+            return Err(absent(self.id));
+        }
+        Ok(())
+    }
+
+    /// Lets others work on the container.
+    pub fn unlock(&self) {
+        // It cannot fail, and closing the descriptor does the same.
+        let _ = file::flock(self.dir.as_fd(), FlockOperation::Unlock);
+        self.lock.set(Lock::None);
+    }
+
+    /// In init, which shares the lock, but must not keep it when the runtime dies.
+    pub fn close(self) {
+        self.dir.close();
+        self.root.close();
+    }
+
+    /// The directory, for the other files in it.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Remembers the state. Whoever is killed in the middle leaves the old one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(&self, state: &State<'_>) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        file::openat(self.fd(), STATE_NEW, flags, Mode::from_raw_mode(0o600))
+            .and_then(|new| file::write_all(new.as_fd(), state.json().as_bytes()))
+            .and_then(|()| file::renameat(self.fd(), STATE_NEW, STATE))
+            .context("write state of container", self.id)
+    }
+
+    /// What is remembered; `None` if nothing was written yet.
+    ///
+    /// # Errors
+    /// The kernel's; if it is not what we write.
+    pub fn read(&self) -> Result<Option<State<'static>>> {
+        let file = match file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno).context("read state of container", self.id),
+        };
+        let text = file::read_to_end(file.as_fd(), STATE_MAX).context("read state of container", self.id)?;
+        let name = memory::format(format_args!("container `{}`: state.json", self.id));
+        State::parse(name, text).map(Some)
+    }
+
+    /// What the directory itself tells of a container whose state was not written: who made it, and when.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn unwritten(&self) -> Result<State<'static>> {
+        let stat = file::fstat(self.fd()).context("stat container", self.id)?;
+        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+        let changed = Timestamp { seconds, nanos: stat.st_mtime_nsec as u32 };
+        let created = memory::format(format_args!("{changed}"));
+        Ok(State { id: self.id, owner: stat.st_uid, created, ..State::default() })
+    }
+
+    /// Where a container with this state is in its life.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn status(&self, state: Option<&State<'_>>) -> Result<Status> {
+        // For a look at one moment the start time is enough; only signals need a descriptor of the process.
+        let init = match state {
+            Some(state) if state.pid > 0 => Stat::of(state.pid)?.filter(|stat| stat.is_of(state.start_time)),
+            _ => None,
+        };
+        self.status_with(state, init)
+    }
+
+    /// The same if it is known already whether init lives.
+    pub(super) fn status_with(&self, state: Option<&State<'_>>, init: Option<Stat>) -> Result<Status> {
+        let Some(state) = state.filter(|state| state.pid > 0) else {
+            return Ok(if self.is_worked_on()? { Status::Creating } else { Status::Stopped });
+        };
+        let Some(init) = init else { return Ok(Status::Stopped) };
+        match file::fstatat(self.fd(), EXEC_FIFO, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(if self.is_worked_on()? { Status::Creating } else { Status::Created }),
+            Err(Errno::NOENT) if super::is_frozen(state, init)? => Ok(Status::Paused),
+            Err(Errno::NOENT) => Ok(Status::Running),
+            Err(errno) => Err(errno).context("stat", "exec.fifo"),
+        }
+    }
+
+    /// Whether another runtime creates or removes it. The question is a lock that two may ask at once; with a lock of
+    /// our own we know the answer.
+    fn is_worked_on(&self) -> Result<bool> {
+        if self.lock.get() != Lock::None {
+            return Ok(false);
+        }
+        match file::flock(self.fd(), FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                let _ = file::flock(self.fd(), FlockOperation::Unlock);
+                Ok(false)
+            }
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(errno) => Err(errno).context("lock container", self.id),
+        }
+    }
+
+    /// Removes the directory with all that is in it; for whoever holds the exclusive lock.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(self) -> Result<()> {
+        let removed = match file::unlinkat(self.fd(), STATE) {
+            // Usually that was all there is.
+            Ok(()) | Err(Errno::NOENT) => file::rmdirat(self.root.as_fd(), self.name),
+            other => other,
+        };
+        let removed = match removed {
+            Err(Errno::NOTEMPTY) => {
+                empty(self.fd(), Depth::Two).and_then(|()| file::rmdirat(self.root.as_fd(), self.name))
+            }
+            other => other,
+        };
+        removed.context("remove state of container", self.id)
+    }
+}
+
+/// How far down `empty` goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    One,
+    Two,
+}
+
+/// Removes what is in a directory; links are removed, not followed.
+fn empty(dir: BorrowedFd<'_>, depth: Depth) -> core::result::Result<(), Errno> {
+    file::each_entry(dir, |name, kind| {
+        if kind != FileType::Directory {
+            return file::unlinkat(dir, name);
+        }
+        match file::rmdirat(dir, name) {
+            Err(Errno::NOTEMPTY) if depth == Depth::Two => {
+                empty(open_dir(dir, name)?.as_fd(), Depth::One)?;
+                file::rmdirat(dir, name)
+            }
+            removed => removed,
+        }
+    })
+}
+
+/// Opens a directory to read it, never through a link.
+fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> core::result::Result<OwnedFd, Errno> {
+    file::openat(dir, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+}
+
+fn name(id: &str) -> Result<&'static CStr> {
+    memory::cstr(id).ok_or_else(|| Error::says(format_args!("invalid container ID `{id}`")))
+}
+
+fn absent(id: &str) -> Error {
+    Error::says(format_args!("container `{id}` does not exist")).with(Errno::NOENT)
+}
+
+/// Opens the directory of all states, if it exists and only we can have put there what is in it (CVE-2019-12439 was a
+/// root in /tmp that somebody else had made).
+///
+/// # Errors
+/// If it cannot be opened or trusted.
+pub fn open_root(path: &CStr) -> Result<Option<OwnedFd>> {
+    let distrust = |why| {
+        let message = format_args!("state root {}: {why}", shown(path));
+        Err(Error::says(message).hint("choose another directory with --root"))
+    };
+    let root = match open_dir(CWD, path) {
+        Ok(root) => root,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOTDIR | Errno::LOOP) => return distrust("a symbolic link, or no directory"),
+        Err(errno) => return Err(errno).context_with("open state root", format_args!("{}", shown(path))),
+    };
+    let stat = file::fstat(root.as_fd()).context_with("stat state root", format_args!("{}", shown(path)))?;
+    if stat.st_uid != 0 && stat.st_uid != process::geteuid() {
+        return distrust("owned by another user");
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return distrust("others can write to it");
+    }
+    Ok(Some(root))
+}
+
+/// Makes the directory of all states, and what is missing above it.
+fn make_root(path: &CStr) -> Result<OwnedFd> {
+    make_directories(path)
+        .context_with("make state root", format_args!("{}", shown(path)))
+        .map_err(|error| error.hint("choose another directory with --root"))?;
+    open_root(path)?.ok_or_else(|| Error::says(format_args!("state root {}: removed meanwhile", shown(path))))
+}
+
+fn make_directories(path: &CStr) -> core::result::Result<(), Errno> {
+    match file::mkdirat(CWD, path, 0o700) {
+        Ok(()) | Err(Errno::EXIST) => return Ok(()),
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/').filter(|at| *at > 0).ok_or(Errno::NOENT)?;
+    let parent = memory::copy(&path.to_bytes_with_nul()[..=slash]);
+    parent[slash] = 0;
+    make_directories(CStr::from_bytes_with_nul(parent).map_err(|_| Errno::INVAL)?)?;
+    match file::mkdirat(CWD, path, 0o700) {
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
+    }
+}
+
+/// A path for a message.
+fn shown(path: &CStr) -> impl core::fmt::Display + '_ {
+    path.to_bytes().escape_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_survives_the_file() {
+        let state = State {
+            version: VERSION,
+            id: "a.b",
+            pid: 17,
+            start_time: u64::MAX,
+            bundle: "/with \"quotes\"\n",
+            rootfs: "/é",
+            created: "2024-02-29T23:59:59.000001Z",
+            owner: u32::MAX,
+            cgroup_path: "/x/a.b",
+            cgroup_manager: "cgroupfs",
+            terminal: true,
+            annotations: Map::default(),
+        };
+        assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);
+        let text = state.json().replace("\"annotations\": {}", "\"annotations\": {\"k\": \"v\\n\", \"\": \"\"}");
+        let with = State::parse("x", text.as_bytes()).expect("good");
+        assert_eq!(&*with.annotations, &[("k", "v\n"), ("", "")]);
+        assert_eq!(State::parse("x", with.json().as_bytes()).expect("good"), with);
+    }
+
+    #[test]
+    fn a_state_of_another_form_is_refused() {
+        for text in ["{}", "{\"version\": 2}", "", "[]", "{\"version\": 1, \"pid\": \"x\"}"] {
+            assert!(State::parse("x", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+    /// A context whose root does not exist yet, below a directory of our own.
+    fn context(name: &str) -> (Context, std::path::PathBuf) {
+        let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
+        std::fs::create_dir(&parent).expect("a directory");
+        let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
+        let start = crate::sys::start::Start { args: &[], env: &[], secure: false };
+        (Context { root, manager: super::super::Manager::Disabled, start }, parent)
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        result.map_err(|error| error.to_string()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_directory_lives_from_create_to_remove() {
+        let (context, parent) = context("life");
+        let absent = "container `x` does not exist: No such file or directory";
+        assert_eq!(message(StateDir::open(&context, "x", Lock::None)), absent);
+        let dir = StateDir::create(&context, "x").expect("made");
+        assert_eq!(message(StateDir::create(&context, "x")), "container `x` already exists");
+
+        let other = StateDir::open(&context, "x", Lock::None).expect("found");
+        assert_eq!(other.read().expect("readable"), None);
+        assert_eq!(other.status(None).expect("known"), Status::Creating);
+        assert_eq!(message(other.lock(Lock::Shared)), "container `x` is being created or deleted");
+        dir.unlock();
+        assert_eq!(other.status(None).expect("known"), Status::Stopped);
+
+        let pid = process::getpid();
+        let start_time = Stat::of(pid).expect("readable").expect("we run").start_time;
+        let state = State { version: VERSION, id: "x", pid, start_time, ..State::default() };
+        dir.write(&state).expect("written");
+        let read = other.read().expect("readable");
+        assert_eq!(read, Some(state));
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        let reused = State { start_time: start_time + 1, ..state };
+        assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
+        file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");
+        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Created);
+
+        // What we do not know goes too, links as such.
+        let path = parent.join("a/b/x");
+        std::fs::create_dir_all(path.join("d/e")).expect("a directory");
+        std::fs::write(path.join("d/f"), "").expect("a file");
+        std::os::unix::fs::symlink(&parent, path.join("d/link")).expect("a link");
+        std::os::unix::fs::symlink(&parent, path.join("link")).expect("a link");
+        dir.lock(Lock::Exclusive).expect("locked");
+        dir.remove().expect("removed");
+        assert_eq!(message(other.lock(Lock::Exclusive)), absent);
+        assert!(parent.join("a/b").is_dir() && !path.exists());
+        std::fs::remove_dir_all(parent).expect("removed");
+    }
+
+    #[test]
+    fn a_root_that_others_made_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let (context, parent) = context("root");
+        std::fs::create_dir(parent.join("a")).expect("a directory");
+        let root = parent.join("a/b");
+        symlink(&parent, &root).expect("a link");
+        assert!(message(StateDir::create(&context, "x")).contains("a symbolic link, or no directory"));
+        std::fs::remove_file(&root).expect("removed");
+        std::fs::create_dir(&root).expect("a directory");
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o1777)).expect("changed");
+        assert!(message(StateDir::open(&context, "x", Lock::None)).contains("others can write to it"));
+        std::fs::remove_dir_all(parent).expect("removed");
+    }
+}

@@ -1,0 +1,220 @@
+//! The facts of this machine that decisions depend on, gathered once and as cheaply as the kernel tells them.
+
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::sys::AsFd;
+use crate::sys::file::{self, magic};
+use crate::sys::memory::{self, Growing};
+
+/// How the control groups of this machine are arranged.
+#[derive(Clone, Copy, Debug)]
+pub enum Cgroups<'a> {
+    /// Nothing of the kind is mounted at `/sys/fs/cgroup`.
+    None,
+    /// A hierarchy for each controller or set of controllers; in a hybrid, version 2 beside them without controllers
+    /// of use.
+    V1(&'a [Hierarchy<'a>]),
+    /// One tree for everything.
+    V2(&'a Hierarchy<'a>),
+}
+
+/// One tree of control groups.
+#[derive(Clone, Copy, Debug)]
+pub struct Hierarchy<'a> {
+    /// What it controls: "cpu,cpuacct", "name=systemd"; of version 2 "cpu io memory", as `cgroup.controllers` has it,
+    /// and "" beside version 1.
+    pub controllers: &'a str,
+    /// Its name in `/sys/fs/cgroup`; empty if it is mounted there itself.
+    pub directory: &'a CStr,
+    /// Where it is mounted.
+    pub mount: &'a CStr,
+    /// The cgroup that this process is in, as `/proc/self/cgroup` has it.
+    pub own_path: &'a str,
+    /// Whether this is version 2.
+    pub unified: bool,
+}
+
+impl<'a> Cgroups<'a> {
+    /// All trees, version 2 last.
+    #[must_use]
+    pub fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
+        match self {
+            Cgroups::None => &[],
+            Cgroups::V1(all) => all,
+            Cgroups::V2(one) => core::slice::from_ref(one),
+        }
+    }
+
+    /// Whether limits of this controller can be set: with files of version 1 in a layout with version 1.
+    #[must_use]
+    pub fn controls(&self, controller: &str) -> bool {
+        match self {
+            Cgroups::None => false,
+            Cgroups::V1(all) => all.iter().any(|one| !one.unified && one.controls(controller)),
+            Cgroups::V2(one) => one.controls(controller),
+        }
+    }
+}
+
+impl Hierarchy<'_> {
+    /// Whether this tree has the controller.
+    #[must_use]
+    pub fn controls(&self, controller: &str) -> bool {
+        self.controllers.split([',', ' ']).any(|one| one == controller)
+    }
+}
+
+const CGROUP: &CStr = c"/sys/fs/cgroup";
+const OWN: &CStr = c"/proc/self/cgroup";
+
+/// The arrangement of control groups. mountinfo would tell it too, at a price that grows with every mount of the host;
+/// by convention everything is at `/sys/fs/cgroup`.
+///
+/// # Errors
+/// The kernel's, reading `/sys/fs/cgroup` or `/proc/self/cgroup`.
+pub fn cgroups() -> Result<Cgroups<'static>> {
+    match file::fs_type_at(CGROUP) {
+        Ok(magic::CGROUP2) => {
+            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
+            let own_path = lines(text(OWN)?).find(|line| line.is_unified()).map_or("/", |line| line.path);
+            Ok(Cgroups::V2(memory::keep(Hierarchy {
+                controllers,
+                directory: c"",
+                mount: CGROUP,
+                own_path,
+                unified: true,
+            })))
+        }
+        Ok(magic::TMPFS) => {
+            let found = hierarchies(text(OWN)?, directories()?);
+            Ok(if found.is_empty() { Cgroups::None } else { Cgroups::V1(found) })
+        }
+        Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
+        Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
+    }
+}
+
+/// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here
+/// is not ours to use.
+fn directories() -> Result<&'static str> {
+    let mut names = Growing::new();
+    file::open(CGROUP)
+        .and_then(|dir| {
+            file::each_entry(dir.as_fd(), |name, _| {
+                name.to_bytes().iter().chain(b"\n").for_each(|byte| names.push(*byte));
+                Ok::<(), Errno>(())
+            })
+        })
+        .context("read directory", "/sys/fs/cgroup")?;
+    Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
+}
+
+/// A small file of the kernel's.
+fn text(path: &CStr) -> Result<&'static str> {
+    let name = path.to_str().unwrap_or("");
+    let file = file::open(path).context("open", name)?;
+    let mut buffer = [0; 4096];
+    let bytes = match file::read(file.as_fd(), &mut buffer) {
+        // The kernel makes such a text in one piece: if it did not fill the buffer, that was all.
+        Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
+        _ => file::open(path).and_then(|file| file::read_to_end(file.as_fd(), 1 << 20)),
+    };
+    core::str::from_utf8(bytes.context("read", name)?).map_err(|_| Error::because("read", name, "not UTF-8"))
+}
+
+/// One line of `/proc/self/cgroup`: `ID:CONTROLLERS:PATH`.
+struct Line<'a> {
+    controllers: &'a str,
+    path: &'a str,
+}
+
+impl Line<'_> {
+    fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+}
+
+fn lines(own: &str) -> impl Iterator<Item = Line<'_>> {
+    own.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        Some(Line { controllers: fields.next()?, path: fields.next()? })
+    })
+}
+
+/// What `/proc/self/cgroup` tells of the hierarchies that are mounted in the `directories` of `/sys/fs/cgroup`. The
+/// kernel lists version 2 last.
+fn hierarchies(own: &'static str, directories: &str) -> &'static [Hierarchy<'static>] {
+    let mut found = Growing::new();
+    for line in lines(own) {
+        let unified = line.is_unified();
+        let name = line.controllers;
+        let directory = if unified { "unified" } else { name.strip_prefix("name=").unwrap_or(name) };
+        if !directories.lines().any(|there| there == directory) {
+            continue;
+        }
+        let (Some(mount), Some(directory)) = (memory::joined(&["/sys/fs/cgroup/", directory]), memory::cstr(directory))
+        else {
+            continue;
+        };
+        found.push(Hierarchy { controllers: name, directory, mount, own_path: line.path, unified });
+    }
+    found.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(own: &'static str, directories: &str) -> Vec<(&'static str, &'static str, &'static str, bool)> {
+        hierarchies(own, directories)
+            .iter()
+            .map(|one| (one.controllers, one.mount.to_str().expect("ASCII"), one.own_path, one.unified))
+            .collect()
+    }
+
+    #[test]
+    fn hybrid() {
+        let own = "10:hugetlb:/\n9:name=systemd:/a\n4:memory:/x/y:z\n2:cpu,cpuacct:/\n0::/u\n";
+        assert_eq!(
+            summary(own, "memory\ncpu,cpuacct\ncpu\ncpuacct\nsystemd\nunified\n"),
+            [
+                ("name=systemd", "/sys/fs/cgroup/systemd", "/a", false),
+                ("memory", "/sys/fs/cgroup/memory", "/x/y:z", false),
+                ("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/", false),
+                ("", "/sys/fs/cgroup/unified", "/u", true),
+            ],
+            "a hierarchy that is mounted elsewhere (hugetlb) is not listed"
+        );
+    }
+
+    #[test]
+    fn pure_v1_and_nothing() {
+        assert_eq!(summary("2:pids:/\n1:cpu:/\n0::/\n", "pids\ncpu\n").len(), 2);
+        assert_eq!(summary("0::/\n", ""), []);
+        assert_eq!(summary("", "cpu\n"), []);
+        assert_eq!(summary("nonsense\n1:cpu\n", "cpu\n"), []);
+    }
+
+    #[test]
+    fn controllers_are_found_whole() {
+        let all = hierarchies("2:cpu,cpuacct:/\n1:name=memory:/\n0::/\n", "cpu,cpuacct\nmemory\nunified\n");
+        let v1 = Cgroups::V1(all);
+        assert!(v1.controls("cpu") && v1.controls("cpuacct"));
+        assert!(!v1.controls("cpus") && !v1.controls("memory") && !v1.controls(""));
+        let one = Hierarchy { controllers: "cpuset cpu io memory", unified: true, ..all[0] };
+        assert!(Cgroups::V2(&one).controls("io"));
+        assert!(!Cgroups::V2(&one).controls("pids"));
+        assert!(!Cgroups::None.controls("cpu") && Cgroups::None.hierarchies().is_empty());
+    }
+
+    #[test]
+    fn this_machine() {
+        let cgroups = cgroups().expect("readable");
+        for one in cgroups.hierarchies() {
+            assert!(one.own_path.starts_with('/'), "{one:?}");
+        }
+    }
+}

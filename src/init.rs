@@ -1,0 +1,140 @@
+//! The life cycle from inside: what init, the container's first process, does between clone3(2) and execve(2). Here is
+//! the order of the steps and the reasons for the order; the files below perform one kind of step each. Init sees the
+//! plan, never the config; it decides nothing and parses nothing.
+
+#![forbid(unsafe_code)]
+
+mod console;
+mod exec;
+mod identity;
+pub mod namespaces;
+
+use crate::cgroup::Doors;
+use crate::error::{Context, Error, Result};
+use crate::link::{Child, Step};
+use crate::log::{self, Level};
+use crate::plan::Plan;
+use crate::rootfs::{Hierarchy, Rootfs, Sources};
+use crate::sys::namespace::kind;
+use crate::sys::{self, AsFd, OwnedFd, file, namespace, process};
+
+/// What init has from the runtime beside the plan.
+pub struct Inherited<'a> {
+    /// To talk with the runtime.
+    pub link: Child,
+    /// Trees opened beforehand; taken when they are attached.
+    pub sources: Option<Sources>,
+    /// The namespaces to be joined, if that is left to init.
+    pub namespaces: Option<sys::fd::FdList>,
+    /// The way into its cgroups.
+    pub doors: Doors<'a>,
+    /// Where its cgroups are.
+    pub hierarchies: &'a [Hierarchy<'a>],
+    /// The socket that the terminal's other side is sent to.
+    pub console: Option<OwnedFd>,
+    /// `exec.fifo`, whose opening for writing means `start`; none for `run`.
+    pub start: Option<OwnedFd>,
+    /// The signal mask that the caller had.
+    pub signal_mask: process::SignalSet,
+}
+
+/// Becomes the container's process. Never returns: it executes, or reports and exits.
+pub fn main(plan: &Plan<'_>, mut inherited: Inherited<'_>) -> ! {
+    let Err(error) = become_container(plan, &mut inherited);
+    if !inherited.link.failed(&error) {
+        // The runtime is gone, as it is for a container that was created and then started.
+        log::log(Level::Error, format_args!("{error}"));
+    }
+    process::exit(1)
+}
+
+/// The runtime has died; what is left of the container is not for anybody.
+fn orphaned() -> ! {
+    process::exit(1)
+}
+
+/// A line may move only together with its reason.
+fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<core::convert::Infallible> {
+    let user_namespace = plan.namespaces.has(kind::USER);
+    // First, for nearly everything that follows is checked against our ids in the user namespace.
+    if plan.namespaces.maps.is_some() {
+        if inherited.link.wait(Step::Mapped).is_none() {
+            orphaned();
+        }
+        identity::become_root()?;
+    }
+    if let Some(fds) = &inherited.namespaces {
+        namespaces::join(plan, fds)?;
+    }
+    // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
+    process::setsid().context("setsid", "")?;
+    if let Some(name) = plan.keyring {
+        identity::join_keyring(name)?;
+    }
+
+    let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
+    let mut rootfs = Rootfs::attach(plan, sources)?;
+    inherited.doors.enter()?;
+    // Where the caller may run says nothing about the container.
+    process::reset_affinity().context("sched_setaffinity", "")?;
+    // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
+    if plan.namespaces.new & kind::CGROUP != 0 {
+        namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
+    }
+    rootfs.mount_all(inherited.hierarchies)?;
+
+    rootfs.make_devices()?;
+    // Through the kernel's own files, before an image can be looked at in their place.
+    for sysctl in plan.sysctl {
+        let procfs = sys::root::Root::new(rootfs.procfs()?);
+        let set = || {
+            let file = procfs.open_kernel_file(sysctl.file, file::OFlags::WRONLY)?;
+            file::write_all(file.as_fd(), sysctl.value.as_bytes())
+        };
+        set().context("write the sysctl", sysctl.name)?;
+    }
+    if plan.namespaces.new & kind::NETWORK != 0 {
+        namespace::loopback_up().context("bring up", "the loopback device")?;
+    }
+    if let Some(name) = plan.hostname {
+        namespace::sethostname(name.as_bytes()).context("sethostname", name)?;
+    }
+    if let Some(name) = plan.domainname {
+        namespace::setdomainname(name.as_bytes()).context("setdomainname", name)?;
+    }
+    // The terminal comes from the container's own devpts, and its name from nowhere.
+    if let Some(size) = plan.process.terminal {
+        console::open(&rootfs, plan, size, inherited.console.take())?;
+    }
+    rootfs.mask()?;
+    rootfs.make_readonly()?;
+    // The passwd file is the container's, and only wanted if the config left HOME out.
+    let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs, plan.process.user.uid)) };
+    rootfs.make_directory(plan.process.cwd);
+    rootfs.enter()?;
+    // From here on a path of the host cannot be named, and no descriptor leads there.
+    drop(rootfs);
+    sys::fd::close_dropped();
+
+    identity::set_limits(plan)?;
+    // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
+    let entered = process::chdir(plan.process.cwd);
+    identity::drop_privileges(plan, user_namespace)?;
+    if entered.is_err() {
+        process::chdir(plan.process.cwd).context("chdir", plan.process.cwd.to_str().unwrap_or("?"))?;
+    }
+    exec::check_cwd()?;
+    exec::keep_descriptors(plan)?;
+    // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
+    let program = exec::find(&plan.process)?;
+    let args = process::Vector::new(plan.process.args);
+    let env = exec::environment(&plan.process, home);
+
+    let Some(ignored) = inherited.link.wait(Step::Recorded) else { orphaned() };
+    exec::reset_signals(ignored, inherited.signal_mask);
+    inherited.link.ready();
+    if let Some(fifo) = inherited.start.take() {
+        exec::wait_for_start(&fifo)?;
+    }
+    exec::replace(program, &args, &env)
+}

@@ -1,0 +1,137 @@
+//! The last steps: the program is found, the descriptors are what they should be, and init becomes it.
+
+use core::convert::Infallible;
+use core::ffi::CStr;
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::plan::Plan;
+use crate::plan::process::Process;
+use crate::sys::file::{self, AtFlags, FileType};
+use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, CWD, OwnedFd, fd, process, time};
+
+/// The directory that we are in must be one of the container: a descriptor that leaked, or a clever cwd, would show
+/// as a path that is not below our root (CVE-2024-21626).
+pub(super) fn check_cwd() -> Result<()> {
+    let mut buffer = [0; 4096];
+    match process::getcwd(&mut buffer) {
+        Ok([b'/', ..]) | Err(Errno::RANGE) => Ok(()),
+        Ok(_) => Err(Error::because("process.cwd", "", "the current working directory is not an absolute path")),
+        Err(Errno::NOENT) => Err(Error::because(
+            "process.cwd",
+            "",
+            "the working directory is not accessible from the current namespace",
+        )),
+        Err(errno) => Err(Error::errno("getcwd", "", errno)),
+    }
+}
+
+/// Everything of ours is close-on-exec already, and so is what the caller left open; those that the process keeps
+/// lose that mark.
+pub(super) fn keep_descriptors(plan: &Plan<'_>) -> Result<()> {
+    for number in (3..).take(plan.preserve_fds as usize) {
+        fd::set_cloexec(number, false).map_err(|errno| {
+            Error::errno("preserve the descriptor", memory::format(format_args!("{number}")), errno)
+        })?;
+    }
+    Ok(())
+}
+
+/// Where the program is: as execvp(3) looks, with the container's PATH, and with the words that engines know.
+pub(super) fn find(process: &Process<'_>) -> Result<&'static CStr> {
+    let Some(wanted) = process.args.first().copied() else {
+        return Err(not_found("", " in $PATH"));
+    };
+    let word = wanted.to_str().unwrap_or("?");
+    if word.contains('/') {
+        return match file::access_execute(wanted) {
+            Ok(()) => regular(wanted).map(|()| wanted),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(not_found(word, "")),
+            Err(Errno::ACCESS) => Err(not_executable(wanted)),
+            Err(errno) => Err(Error::errno("open", quoted(word), errno)),
+        };
+    }
+    let mut refused = None;
+    for directory in process.path.split(':') {
+        if word.is_empty() {
+            break;
+        }
+        // An empty part of PATH is the current directory.
+        let directory = if directory.is_empty() { "." } else { directory };
+        let Some(candidate) = memory::joined(&[directory, "/", word]) else { continue };
+        match file::access_execute(candidate) {
+            Ok(()) if regular(candidate).is_ok() => return Ok(candidate),
+            Err(Errno::ACCESS) if refused.is_none() => refused = Some(candidate),
+            _ => {}
+        }
+    }
+    match refused {
+        Some(candidate) => Err(not_executable(candidate)),
+        None => Err(not_found(word, " in $PATH")),
+    }
+}
+
+#[cold]
+fn quoted(word: &str) -> &'static str {
+    memory::format(format_args!("`{word}`"))
+}
+
+#[cold]
+fn not_found(word: &str, place: &str) -> Error {
+    Error::errno("executable file", memory::format(format_args!("`{word}` not found{place}")), Errno::NOENT)
+}
+
+/// EPERM, since engines tell from "operation not permitted" that it is there but cannot be executed (code 126).
+#[cold]
+fn not_executable(path: &CStr) -> Error {
+    let word = path.to_str().unwrap_or("?");
+    match file::fstatat(CWD, path, AtFlags::empty()) {
+        Ok(stat) if stat.st_mode & 0o111 == 0 => {
+            Error::errno("the path", memory::format(format_args!("`{word}` exists but it is not executable")), Errno::PERM)
+        }
+        _ => Error::errno("open", quoted(word), Errno::ACCESS),
+    }
+}
+
+fn regular(path: &CStr) -> Result<()> {
+    let word = path.to_str().unwrap_or("?");
+    let stat = file::fstatat(CWD, path, AtFlags::empty()).context("stat", word)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        return Ok(());
+    }
+    Err(Error::errno("the path", memory::format(format_args!("`{word}` is not a regular file")), Errno::PERM))
+}
+
+pub(super) fn environment(process: &Process<'_>, home: Option<&'static CStr>) -> process::Vector {
+    let Some(home) = home else { return process::Vector::new(process.env) };
+    let mut env = Growing::new();
+    process.env.iter().copied().chain([home]).for_each(|entry| env.push(entry));
+    process::Vector::new(env.as_slice())
+}
+
+/// Waits until somebody has opened the fifo for writing: that, not what is written, is `start`, so that one who dies
+/// in between has started the container all the same.
+pub(super) fn wait_for_start(fifo: &OwnedFd) -> Result<()> {
+    time::wait_readable(fifo.as_fd(), None).context("wait for", "start").map(drop)
+}
+
+/// The caller may have ignored signals (bit 0 is the first), which execve(2) would hand on: a Go program does that to
+/// SIGPIPE, nohup(1) to SIGHUP. And we have blocked them all.
+pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
+    for signal in (1..32).filter(|signal| ignored >> (signal - 1) & 1 != 0) {
+        process::reset_signal(signal);
+    }
+    process::set_signal_mask(mask);
+}
+
+pub(super) fn replace(program: &CStr, args: &process::Vector, env: &process::Vector) -> Result<Infallible> {
+    let errno = process::execve(program, args, env);
+    let word = program.to_str().unwrap_or("?");
+    // The file was there a moment ago: what is missing is its interpreter.
+    let doing = if errno == Errno::NOENT {
+        "exec container process (missing dynamic library?)"
+    } else {
+        "exec container process"
+    };
+    Err(Error::errno(doing, quoted(word), errno))
+}

@@ -1,0 +1,158 @@
+//! Giving things up: limits, ids, capabilities. Everything that needs privileges has happened before.
+
+use core::ffi::CStr;
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::plan::Plan;
+use crate::plan::identity::Capabilities;
+use crate::rootfs::Rootfs;
+use crate::sys::{AsFd, file, memory, process, security};
+use crate::{debug, warn};
+
+/// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such.
+pub(super) fn become_root() -> Result<()> {
+    match security::setgroups(&[]) {
+        // A namespace may deny it for good: user_namespaces(7).
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(errno) => return Err(Error::errno("setgroups", "of the user namespace's root", errno)),
+    }
+    security::setgid(0).context("setresgid", "of the user namespace's root")?;
+    security::setuid(0).context("setresuid", "of the user namespace's root")?;
+    // A change of ids makes the process dumpable again.
+    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+}
+
+pub(super) fn join_keyring(name: &CStr) -> Result<()> {
+    match security::join_session_keyring(name) {
+        // A kernel without keyrings has none to share.
+        Ok(()) | Err(Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(Error::errno("join a new session keyring", name.to_str().unwrap_or("?"), errno)
+            .hint("--no-new-keyring does without")),
+    }
+}
+
+pub(super) fn set_limits(plan: &Plan<'_>) -> Result<()> {
+    for limit in plan.process.rlimits {
+        process::setrlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
+            let subject = memory::format(format_args!("process.rlimits[{}]", limit.index));
+            let error = Error::errno("setrlimit", subject, errno);
+            if errno == Errno::PERM { error.hint("a hard limit can only be raised with CAP_SYS_RESOURCE") } else { error }
+        })?;
+    }
+    Ok(())
+}
+
+/// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
+/// unless they are kept; the final sets come last.
+pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<()> {
+    let user = &plan.process.user;
+    let capabilities = &plan.process.capabilities;
+    process::umask(user.umask);
+    drop_bounding(capabilities.bounding)?;
+    match security::setgroups(user.groups) {
+        Ok(()) => {}
+        // Denied in this user namespace for good; then there must be none to set.
+        Err(Errno::PERM) if user_namespace && user.groups.is_empty() => {}
+        Err(errno) => return Err(Error::errno("setgroups", "process.user.additionalGids", errno)),
+    }
+    if user.uid != 0 {
+        security::set_keepcaps(true).context("prctl", "PR_SET_KEEPCAPS")?;
+    }
+    security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
+    security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
+    set_capabilities(capabilities)?;
+    if plan.process.no_new_privs {
+        security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
+    }
+    // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
+    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+}
+
+#[cold]
+fn id_failed(doing: &'static str, field: &str, id: u32, errno: Errno) -> Error {
+    let error = Error::errno(doing, memory::format(format_args!("{field} {id}")), errno);
+    if errno == Errno::INVAL { error.hint("the id has no mapping in the user namespace") } else { error }
+}
+
+fn drop_bounding(keep: u64) -> Result<()> {
+    for capability in 0..64 {
+        if keep >> capability & 1 != 0 {
+            continue;
+        }
+        match security::drop_bounding(capability) {
+            Ok(()) => {}
+            // Past the last one that the kernel has.
+            Err(Errno::INVAL) => break,
+            Err(errno) => return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno)),
+        }
+    }
+    Ok(())
+}
+
+/// "Runtimes SHOULD NOT fail if the container configuration requests capabilities that cannot be granted" (config.md):
+/// they are left out, with a warning.
+fn set_capabilities(wanted: &Capabilities) -> Result<()> {
+    let set = |effective, permitted, inheritable| security::capset(effective, permitted, inheritable);
+    let refused = match set(wanted.effective, wanted.permitted, wanted.inheritable) {
+        Ok(()) => 0,
+        Err(Errno::PERM) => {
+            let have = security::capget_permitted().context("capget", "")?;
+            let refused = (wanted.effective | wanted.permitted | wanted.inheritable) & !have;
+            let permitted = wanted.permitted & have;
+            // The effective set must be one of the permitted.
+            set(wanted.effective & permitted, permitted, wanted.inheritable & have).context("capset", "")?;
+            refused
+        }
+        Err(errno) => return Err(Error::errno("capset", "process.capabilities", errno)),
+    };
+    for name in Capabilities::names(refused) {
+        warn!("process.capabilities: CAP_{name} cannot be granted, ignored");
+    }
+    if wanted.ambient != 0 {
+        for capability in (0..64).filter(|bit| wanted.ambient >> bit & 1 != 0) {
+            match security::raise_ambient(capability) {
+                // Not permitted, not inheritable, or not known to the kernel: it cannot be granted.
+                Ok(()) => {}
+                Err(Errno::PERM | Errno::INVAL) => {
+                    // The usual template asks for ambient capabilities that are not inheritable: no warning each time.
+                    for name in Capabilities::names(1 << capability) {
+                        debug!("process.capabilities.ambient: CAP_{name} cannot be granted, ignored");
+                    }
+                }
+                Err(errno) => return Err(Error::errno("raise", "process.capabilities.ambient", errno)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697).
+pub(super) fn home(rootfs: &Rootfs<'_>, uid: u32) -> &'static CStr {
+    const LIMIT: usize = 1 << 20;
+    let table = rootfs.open_file(c"/etc/passwd").and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT).ok());
+    let home = table.and_then(|table| home_of(table, uid)).unwrap_or("/");
+    memory::joined(&["HOME=", home]).unwrap_or(c"HOME=/")
+}
+
+fn home_of(table: &[u8], uid: u32) -> Option<&str> {
+    table.split(|byte| *byte == b'\n').filter_map(|line| core::str::from_utf8(line).ok()).find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let found = fields.next()?.parse::<u32>().ok()?;
+        let home = fields.nth(2)?;
+        (found == uid && !home.is_empty()).then_some(home)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_is_found_by_uid() {
+        let table = b"root:x:0:0:root:/root:/bin/sh\n#comment\n1000:x:0:0::/trap:/bin/sh\nuser:x:1000:1000::/home/user:/x\n";
+        assert_eq!(home_of(table, 0), Some("/root"));
+        assert_eq!(home_of(table, 1000), Some("/home/user"));
+        assert_eq!(home_of(table, 5), None);
+        assert_eq!(home_of(b"broken:x:7\n:::::::\n", 7), None);
+    }
+}

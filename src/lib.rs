@@ -1,0 +1,31 @@
+//! isopod, an OCI container runtime: a program that turns a bundle (a root file system and a `config.json`) into
+//! running, isolated processes, and the library that it is made of.
+//!
+//! The rooms, from top to bottom; a room names only rooms below it:
+//!
+//! | floor | room | what it does |
+//! |---|---|---|
+//! | 6 | [`cli`] | words in, words out |
+//! | 5 | [`container`], [`init`] | the life cycle from outside and from inside |
+//! | 4 | [`link`], [`rootfs`], [`cgroup`] | perform what the plan says |
+//! | 3 | [`plan`] | decides, without a call |
+//! | 2 | [`spec`], [`host`] | the config as written; the facts of this machine |
+//! | 1 | [`json`], [`date`], [`error`], [`log`] | |
+//! | 0 | [`sys`] | the one door to the kernel |
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod cgroup;
+pub mod cli;
+pub mod container;
+pub mod date;
+pub mod error;
+pub mod host;
+pub mod init;
+pub mod json;
+pub mod link;
+pub mod log;
+pub mod plan;
+pub mod rootfs;
+pub mod spec;
+pub mod sys;

@@ -1,0 +1,146 @@
+//! What the runtime and the container's init share while the container is made: one socket with messages of a byte or
+//! a line. The runtime tells how far its half of the work is; init tells that it is ready, or why it is not; that init
+//! has become the user's program shows by the end of its side, which execve(2) closes.
+//!
+//! If either side dies, the other sees the end of the socket: nothing waits for ever.
+
+#![forbid(unsafe_code)]
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::sys::memory;
+use crate::sys::{AsFd, OwnedFd, socket};
+
+/// What the runtime tells init, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Step {
+    /// The id maps of its user namespace are written.
+    Mapped = b'M',
+    /// The state is on disk: it may go on to the user's program. With it come the signals that the caller ignores.
+    Recorded = b'S',
+}
+
+/// What init tells the runtime.
+#[derive(Debug)]
+pub enum Report {
+    /// Everything is done but execve(2) and, for `create`, the wait for `start`.
+    Ready,
+    /// What failed: a whole line, for the texts of the other process are not ours.
+    Failed(Error),
+    /// Its side is closed: it executes the user's program, or it is dead.
+    Closed,
+}
+
+const READY: u8 = b'R';
+const FAILED: u8 = b'E';
+/// The longest line that crosses; what is longer is cut.
+const MAX: usize = 2048;
+
+/// The runtime's end.
+pub struct Parent(OwnedFd);
+
+/// Init's end.
+pub struct Child(OwnedFd);
+
+/// Both ends, before the clone.
+///
+/// # Errors
+/// No descriptors left.
+pub fn pair() -> Result<(Parent, Child)> {
+    let (parent, child) = socket::pair().context("socketpair", "to the container's init")?;
+    Ok((Parent(parent), Child(child)))
+}
+
+impl Parent {
+    /// Tells init to go on, with what belongs to the step. That it is dead shows in its report.
+    pub fn tell(&self, step: Step, value: u32) {
+        let [a, b, c, d] = value.to_le_bytes();
+        let _ = socket::send(self.0.as_fd(), &[step as u8, a, b, c, d]);
+    }
+
+    /// In init, where this end is not wanted, or it would never see the end of the runtime.
+    pub fn close(self) {
+        self.0.close();
+    }
+
+    /// Waits for what init has to say.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn hear(&self) -> Result<Report> {
+        let mut buffer = [0; MAX];
+        let message = match socket::recv(self.0.as_fd(), &mut buffer) {
+            Err(Errno::CONNRESET) => &[],
+            message => message.context("recv", "from the container's init")?,
+        };
+        Ok(match message {
+            [] => Report::Closed,
+            [READY, ..] => Report::Ready,
+            [_, line @ ..] => {
+                let line = core::str::from_utf8(line).unwrap_or("the container's init failed");
+                Report::Failed(Error::says(format_args!("{line}")))
+            }
+        })
+    }
+}
+
+impl Child {
+    /// Waits until the runtime has come to a step; what belongs to it. `None` if the runtime is gone: then nobody
+    /// wants us.
+    #[must_use]
+    pub fn wait(&self, step: Step) -> Option<u32> {
+        let mut buffer = [0; 8];
+        match socket::recv(self.0.as_fd(), &mut buffer) {
+            Ok([told, a, b, c, d]) if *told == step as u8 => Some(u32::from_le_bytes([*a, *b, *c, *d])),
+            _ => None,
+        }
+    }
+
+    /// In the runtime, where this end is not wanted.
+    pub fn close(self) {
+        self.0.close();
+    }
+
+    /// Tells the runtime that all is done.
+    pub fn ready(&self) {
+        let _ = socket::send(self.0.as_fd(), &[READY]);
+    }
+
+    /// Tells the runtime what failed. Returns false if nobody hears it any more.
+    #[must_use]
+    pub fn failed(&self, error: &Error) -> bool {
+        let line = memory::format(format_args!("{}{error}", FAILED as char));
+        let mut end = line.len().min(MAX);
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        socket::send(self.0.as_fd(), &line.as_bytes()[..end]).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_reports_cross() {
+        let (parent, child) = pair().expect("a socket pair");
+        parent.tell(Step::Mapped, 0);
+        parent.tell(Step::Recorded, 0x1234_5678);
+        assert_eq!((child.wait(Step::Mapped), child.wait(Step::Recorded)), (Some(0), Some(0x1234_5678)));
+        child.ready();
+        assert!(child.failed(&Error::errno("open", &"x".repeat(4000), Errno::NOENT)));
+        child.close();
+        assert!(matches!(parent.hear(), Ok(Report::Ready)));
+        let Ok(Report::Failed(error)) = parent.hear() else { panic!("not failed") };
+        assert_eq!(format!("{error}").len(), MAX - 1);
+        assert!(matches!(parent.hear(), Ok(Report::Closed)));
+    }
+
+    #[test]
+    fn a_dead_runtime_is_noticed() {
+        let (parent, child) = pair().expect("a socket pair");
+        parent.close();
+        assert_eq!(child.wait(Step::Recorded), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! Decides: the config as written, the facts of the host and the request become a `Plan`, flat and complete, that is
+//! performed without another decision. Pure: no system call, no descriptor. Every mistake of a config is found here,
+//! before anything on the host has changed, and named by its path.
+
+#![forbid(unsafe_code)]
+
+pub mod device;
+pub mod identity;
+pub mod limits;
+pub mod mount;
+pub mod namespace;
+pub mod process;
+pub mod resources;
+pub mod sysctl;
+pub mod text;
+
+use core::ffi::CStr;
+use core::fmt;
+
+use crate::error::{Error, Result};
+use crate::host::Cgroups;
+use crate::json::Map;
+use crate::sys::memory::{self, Growing};
+use crate::sys::mount::propagation;
+use crate::sys::namespace::kind;
+use crate::{spec, warn};
+
+use mount::Propagation;
+
+/// What the caller wants beside the config.
+#[derive(Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// The container's id, checked.
+    pub id: &'a str,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--cgroup-manager=disabled`.
+    pub no_cgroups: bool,
+    /// LISTEN_FDS of the caller's environment.
+    pub listen_fds: u32,
+    /// `--preserve-fds`.
+    pub preserve_fds: u32,
+}
+
+/// Everything that will be done.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    pub id: &'a str,
+    pub namespaces: namespace::Namespaces<'a>,
+    pub cgroup: resources::Cgroup<'a>,
+    pub root: Root<'a>,
+    pub mounts: &'a [mount::Mount<'a>],
+    pub devices: &'a [device::Device<'a>],
+    pub masked_paths: &'a [&'a CStr],
+    pub readonly_paths: &'a [&'a CStr],
+    pub hostname: Option<&'a str>,
+    pub domainname: Option<&'a str>,
+    pub sysctl: &'a [sysctl::Sysctl<'a>],
+    /// The name of a new session keyring.
+    pub keyring: Option<&'a CStr>,
+    pub process: process::Process<'a>,
+    /// How many descriptors from 3 on the process keeps.
+    pub preserve_fds: u32,
+    /// What `state` prints.
+    pub annotations: Map<'a, &'a str>,
+}
+
+/// The root file system.
+#[derive(Clone, Copy)]
+pub struct Root<'a> {
+    /// Absolute, or relative to the bundle.
+    pub path: &'a CStr,
+    pub readonly: bool,
+    /// `linux.rootfsPropagation`; private if the config says nothing.
+    pub propagation: Propagation,
+    /// By pivot_root(2), or by moving it over the root and chroot(2).
+    pub pivot: bool,
+}
+
+/// A path in the rootfs: as the config says it, for the kernel; and tidied as text, to compare with the names we know.
+#[derive(Clone, Copy)]
+pub struct Path<'a> {
+    pub given: &'a CStr,
+    pub normal: &'a str,
+}
+
+/// A name that a table knows, or the bare number.
+pub enum Name {
+    Known(&'static str),
+    Number(u32),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Known(name) => f.write_str(name),
+            Name::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// Compiles the plan.
+///
+/// # Errors
+/// What the config has wrong or what is not supported, with the path of the field.
+pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Request<'a>) -> Result<Plan<'a>> {
+    let missing = |field: &str| Error::config(format_args!("{field}"), format_args!("is required"));
+    if spec.oci_version.is_none() {
+        return Err(missing("ociVersion"));
+    }
+    let process = spec.process.ok_or_else(|| missing("process"))?;
+    let root = spec.root.ok_or_else(|| missing("root"))?;
+    let linux = spec.linux.ok_or_else(|| missing("linux"))?;
+    not_yet(spec, linux)?;
+
+    let root = self::root(root, linux.rootfs_propagation, request)?;
+    let namespaces = namespace::plan(linux)?;
+    for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+        if !namespaces.has(kind::UTS) {
+            return Err(Error::config(format_args!("{field}"), format_args!("{field} requires the UTS namespace")));
+        }
+        if name.len() > 64 {
+            return Err(Error::config(format_args!("{field}"), format_args!("is longer than 64 bytes")));
+        }
+    }
+    let hostname = spec.hostname.filter(|name| !name.is_empty());
+    let domainname = spec.domainname.filter(|name| !name.is_empty());
+    let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
+
+    Ok(Plan {
+        id: request.id,
+        namespaces,
+        cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
+        mounts: mount::plan(&spec.mounts, root.propagation)?,
+        root,
+        devices: device::plan(&linux.devices)?,
+        masked_paths: paths("linux.maskedPaths", &linux.masked_paths)?,
+        readonly_paths: paths("linux.readonlyPaths", &linux.readonly_paths)?,
+        hostname,
+        domainname,
+        sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
+        keyring,
+        process: process::plan(process, request.listen_fds)?,
+        preserve_fds: request.preserve_fds + request.listen_fds,
+        annotations: spec.annotations,
+    })
+}
+
+/// What the config may ask for and we cannot do: refused by name rather than ignored; but a warning for what would
+/// make every engine's default config unusable.
+fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
+    let refuse = Refuse("linux");
+    refuse.any("timeOffsets", !linux.time_offsets.is_empty())?;
+    refuse.any("netDevices", !linux.net_devices.is_empty())?;
+    refuse.any("intelRdt", linux.intel_rdt.is_some())?;
+    refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
+    refuse.any("personality", linux.personality.is_some())?;
+    refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
+    if linux.seccomp.is_some() {
+        warn!("linux.seccomp is not supported yet: the container runs without its filter");
+    }
+    let any_hook = spec.hooks.is_some_and(|hooks| {
+        let stages = [hooks.prestart, hooks.create_runtime, hooks.create_container];
+        let later = [hooks.start_container, hooks.poststart, hooks.poststop];
+        stages.iter().chain(&later).any(|stage| !stage.is_empty())
+    });
+    if any_hook {
+        warn!("hooks are not supported yet: none is run");
+    }
+    Ok(())
+}
+
+/// Refuses fields of one object.
+pub(crate) struct Refuse(pub(crate) &'static str);
+
+impl Refuse {
+    pub(crate) fn any(&self, field: &str, given: bool) -> Result<()> {
+        if given {
+            return Err(Error::config(format_args!("{}.{field}", self.0), format_args!("not supported yet")));
+        }
+        Ok(())
+    }
+}
+
+fn root<'a>(root: &spec::Root<'a>, propagation: Option<&str>, request: &Request<'_>) -> Result<Root<'a>> {
+    let Some(path) = root.path.filter(|path| !path.is_empty()) else {
+        return Err(Error::config(format_args!("root.path"), format_args!("is required")));
+    };
+    let (kind, recursive) = match propagation {
+        None | Some("" | "rprivate") => (propagation::PRIVATE, true),
+        Some("private") => (propagation::PRIVATE, false),
+        Some("slave") => (propagation::SLAVE, false),
+        Some("rslave") => (propagation::SLAVE, true),
+        Some("shared") => (propagation::SHARED, false),
+        Some("rshared") => (propagation::SHARED, true),
+        Some("unbindable") => (propagation::UNBINDABLE, false),
+        Some("runbindable") => (propagation::UNBINDABLE, true),
+        Some(other) => {
+            return Err(Error::config(
+                format_args!("linux.rootfsPropagation"),
+                format_args!("unknown value {other:?}, not one of shared, slave, private, unbindable"),
+            ));
+        }
+    };
+    Ok(Root {
+        path: cstr(path, format_args!("root.path"))?,
+        readonly: root.readonly.unwrap_or(false),
+        propagation: Propagation { kind, recursive },
+        pivot: !request.no_pivot,
+    })
+}
+
+fn paths<'a>(field: &str, paths: &[&'a str]) -> Result<&'a [&'a CStr]> {
+    let mut planned: Growing<'a, &'a CStr> = Growing::new();
+    for (index, path) in paths.iter().enumerate() {
+        if !path.starts_with('/') {
+            return Err(Error::config(format_args!("{field}[{index}]"), format_args!("{path:?} is not absolute")));
+        }
+        planned.push(cstr(path, format_args!("{field}[{index}]"))?);
+    }
+    Ok(planned.finish())
+}
+
+/// A string for the kernel.
+pub(crate) fn cstr(text: &str, field: fmt::Arguments<'_>) -> Result<&'static CStr> {
+    memory::cstr(text).ok_or_else(|| Error::config(field, format_args!("contains a NUL byte")))
+}
+
+/// A path of the rootfs, absolute or (deprecated, config.md) relative to its root; `None` with a NUL byte in it.
+pub(crate) fn path_below_root<'a>(path: &str) -> Option<Path<'a>> {
+    let given = memory::cstr(path)?;
+    let normal = memory::slice(path.len() + 1, 0u8);
+    normal[0] = b'/';
+    let mut used = 1;
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => used = normal[..used].iter().rposition(|byte| *byte == b'/').unwrap_or(0).max(1),
+            name => {
+                if used > 1 {
+                    normal[used] = b'/';
+                    used += 1;
+                }
+                normal[used..used + name.len()].copy_from_slice(name.as_bytes());
+                used += name.len();
+            }
+        }
+    }
+    Some(Path { given, normal: core::str::from_utf8(&normal[..used]).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_tidied_as_text() {
+        for (given, normal) in [
+            ("/proc", "/proc"),
+            ("proc/", "/proc"),
+            ("//proc", "/proc"),
+            ("/./proc", "/proc"),
+            ("/x/../proc", "/proc"),
+            ("/../../proc", "/proc"),
+            ("/a/b/../c", "/a/c"),
+            ("/", "/"),
+            ("..", "/"),
+            ("/a/..", "/"),
+        ] {
+            assert_eq!(path_below_root(given).map(|path| path.normal), Some(normal), "{given}");
+        }
+    }
+}

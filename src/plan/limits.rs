@@ -1,0 +1,50 @@
+//! `process.rlimits`: setrlimit(2) by the names of the spec.
+
+use crate::error::{Error, Result};
+use crate::spec;
+use crate::sys::memory::Growing;
+
+/// One limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rlimit {
+    /// RLIMIT_* of asm-generic/resource.h.
+    pub resource: u32,
+    pub soft: u64,
+    pub hard: u64,
+    /// Its place in `process.rlimits`, for errors.
+    pub index: usize,
+}
+
+/// In the kernel's order: asm-generic/resource.h. The spec's names have `RLIMIT_` in front.
+#[rustfmt::skip]
+pub static RESOURCES: [&str; 16] = [
+    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
+    "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+];
+
+/// The plan of them.
+///
+/// # Errors
+/// What the config has wrong, with its path: an unknown name, one that comes twice (config.md: "the runtime MUST
+/// generate an error"), a soft limit above the hard one.
+pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
+    let mut limits: Growing<'a, Rlimit> = Growing::new();
+    for (index, rlimit) in rlimits.iter().enumerate() {
+        let wrong = |field: &str, why: core::fmt::Arguments<'_>| {
+            Error::config(format_args!("process.rlimits[{index}].{field}"), why)
+        };
+        let Some(word) = rlimit.kind else { return Err(wrong("type", format_args!("is required"))) };
+        let resource = word.strip_prefix("RLIMIT_").and_then(|bare| RESOURCES.iter().position(|name| *name == bare));
+        let Some(resource) = resource else { return Err(wrong("type", format_args!("unknown value {word:?}"))) };
+        let (soft, hard) = (rlimit.soft.unwrap_or(0), rlimit.hard.unwrap_or(0));
+        if soft > hard {
+            return Err(wrong("soft", format_args!("{soft} is above the hard limit {hard}")));
+        }
+        let resource = resource as u32;
+        if limits.as_slice().iter().any(|other| other.resource == resource) {
+            return Err(wrong("type", format_args!("{word:?} is there twice")));
+        }
+        limits.push(Rlimit { resource, soft, hard, index });
+    }
+    Ok(limits.finish())
+}

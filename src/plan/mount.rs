@@ -1,0 +1,431 @@
+//! `mounts[]`: each entry becomes one step: where the tree comes from, which attributes it has before it is attached,
+//! and where it goes. The table of options is the only place that knows their names.
+
+use core::ffi::CStr;
+
+use super::{Path, cstr, path_below_root};
+use crate::error::{Error, Result};
+use crate::spec;
+use crate::sys::memory::{self, Growing};
+use crate::sys::mount::{MountAttr, attr, propagation};
+
+/// One mount to be made.
+#[derive(Clone, Copy)]
+pub struct Mount<'a> {
+    /// Its place in `mounts`, for errors.
+    pub index: usize,
+    /// Where it goes, as the config says it; resolved in the rootfs when it is made.
+    pub destination: Path<'a>,
+    /// What is mounted.
+    pub what: What<'a>,
+    /// What is changed about the detached tree, in this order.
+    pub changes: &'a [Change],
+    /// MOUNT_ATTR_* that a new file system is mounted with.
+    pub attr: u64,
+    /// Whether what lies at the destination is copied into the new file system first: `tmpcopyup`.
+    pub copy_up: bool,
+    /// The special part that the destination plays for what comes later.
+    pub role: Role,
+}
+
+/// One mount_setattr(2), on the mount or on its whole tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub recursive: bool,
+    pub attr: MountAttr,
+}
+
+/// What is mounted.
+#[derive(Clone, Copy)]
+pub enum What<'a> {
+    /// A tree of the host: `bind` or, recursive, `rbind`. A relative source is one of the bundle.
+    Bind { source: &'a CStr, recursive: bool },
+    /// A file system of its own.
+    Filesystem { fs: &'a CStr, source: &'a CStr, data: &'a [Datum<'a>] },
+    /// The container's cgroups, in whatever layout the host has.
+    Cgroup,
+}
+
+/// An option that the file system understands, not we: `size=64k`, or a flag.
+#[derive(Clone, Copy)]
+pub struct Datum<'a> {
+    pub key: &'a CStr,
+    pub value: Option<&'a CStr>,
+}
+
+/// MS_SHARED and its kin, for one mount or its tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Propagation {
+    pub kind: u64,
+    pub recursive: bool,
+}
+
+/// Destinations that later steps come back to by descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// `/dev`: the device nodes are made in it.
+    Dev,
+    /// `/dev/pts`: terminals come from it.
+    DevPts,
+    /// `/proc`.
+    Proc,
+    /// Anything else.
+    Other,
+}
+
+/// What an option word means.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// Says nothing.
+    Nothing,
+    /// Sets attributes after clearing others (the opposite, or the rest of the group).
+    Attr { set: u64, clear: u64, recursive: bool },
+    Propagation(Propagation),
+    Bind { recursive: bool },
+    CopyUp,
+    /// A flag of the file system (a superblock flag, for fsconfig), given or taken back.
+    Super { flag: &'static CStr, on: bool },
+    /// Known, and refused until it is done.
+    Refused,
+}
+
+const fn set(bits: u64) -> Meaning {
+    Meaning::Attr { set: bits, clear: 0, recursive: false }
+}
+const fn clear(bits: u64) -> Meaning {
+    Meaning::Attr { set: 0, clear: bits, recursive: false }
+}
+/// The access time options are one group of which one holds.
+const fn atime(bits: u64) -> Meaning {
+    Meaning::Attr { set: bits, clear: attr::ATIME, recursive: false }
+}
+const fn recursive(meaning: Meaning) -> Meaning {
+    match meaning {
+        Meaning::Attr { set, clear, .. } => Meaning::Attr { set, clear, recursive: true },
+        other => other,
+    }
+}
+const fn propagate(kind: u64, recursive: bool) -> Meaning {
+    Meaning::Propagation(Propagation { kind, recursive })
+}
+const fn on(flag: &'static CStr) -> Meaning {
+    Meaning::Super { flag, on: true }
+}
+const fn off(flag: &'static CStr) -> Meaning {
+    Meaning::Super { flag, on: false }
+}
+
+/// Every option that is ours (config.md, "Linux mount options"); all other words are the file system's.
+#[rustfmt::skip]
+static OPTIONS: &[(&str, Meaning)] = &[
+    ("defaults", Meaning::Nothing),
+    ("bind", Meaning::Bind { recursive: false }),
+    ("rbind", Meaning::Bind { recursive: true }),
+
+    ("ro", set(attr::RDONLY)), ("rw", clear(attr::RDONLY)),
+    ("nosuid", set(attr::NOSUID)), ("suid", clear(attr::NOSUID)),
+    ("nodev", set(attr::NODEV)), ("dev", clear(attr::NODEV)),
+    ("noexec", set(attr::NOEXEC)), ("exec", clear(attr::NOEXEC)),
+    ("nodiratime", set(attr::NODIRATIME)), ("diratime", clear(attr::NODIRATIME)),
+    ("nosymfollow", set(attr::NOSYMFOLLOW)), ("symfollow", clear(attr::NOSYMFOLLOW)),
+    ("noatime", atime(attr::NOATIME)), ("atime", atime(attr::RELATIME)),
+    ("relatime", atime(attr::RELATIME)), ("norelatime", atime(attr::STRICTATIME)),
+    ("strictatime", atime(attr::STRICTATIME)), ("nostrictatime", atime(attr::RELATIME)),
+
+    ("rro", recursive(set(attr::RDONLY))), ("rrw", recursive(clear(attr::RDONLY))),
+    ("rnosuid", recursive(set(attr::NOSUID))), ("rsuid", recursive(clear(attr::NOSUID))),
+    ("rnodev", recursive(set(attr::NODEV))), ("rdev", recursive(clear(attr::NODEV))),
+    ("rnoexec", recursive(set(attr::NOEXEC))), ("rexec", recursive(clear(attr::NOEXEC))),
+    ("rnodiratime", recursive(set(attr::NODIRATIME))), ("rdiratime", recursive(clear(attr::NODIRATIME))),
+    ("rnosymfollow", recursive(set(attr::NOSYMFOLLOW))), ("rsymfollow", recursive(clear(attr::NOSYMFOLLOW))),
+    ("rnoatime", recursive(atime(attr::NOATIME))), ("ratime", recursive(atime(attr::RELATIME))),
+    ("rrelatime", recursive(atime(attr::RELATIME))), ("rnorelatime", recursive(atime(attr::STRICTATIME))),
+    ("rstrictatime", recursive(atime(attr::STRICTATIME))), ("rnostrictatime", recursive(atime(attr::RELATIME))),
+
+    ("shared", propagate(propagation::SHARED, false)), ("rshared", propagate(propagation::SHARED, true)),
+    ("slave", propagate(propagation::SLAVE, false)), ("rslave", propagate(propagation::SLAVE, true)),
+    ("private", propagate(propagation::PRIVATE, false)), ("rprivate", propagate(propagation::PRIVATE, true)),
+    ("unbindable", propagate(propagation::UNBINDABLE, false)),
+    ("runbindable", propagate(propagation::UNBINDABLE, true)),
+
+    ("sync", on(c"sync")), ("async", off(c"sync")),
+    ("dirsync", on(c"dirsync")),
+    ("mand", on(c"mand")), ("nomand", off(c"mand")),
+    ("lazytime", on(c"lazytime")), ("nolazytime", off(c"lazytime")),
+    ("iversion", on(c"iversion")), ("noiversion", off(c"iversion")),
+    // What the kernel says about a failing mount, fsopen(2) tells us, not the kernel log.
+    ("silent", Meaning::Nothing), ("loud", Meaning::Nothing),
+
+    ("remount", Meaning::Refused),
+    ("idmap", Meaning::Refused), ("ridmap", Meaning::Refused),
+    ("tmpcopyup", Meaning::CopyUp),
+    ("copy-symlink", Meaning::Refused), ("src-nofollow", Meaning::Refused), ("dest-nofollow", Meaning::Refused),
+];
+
+/// What a mount is given when its `options` are absent (not when they are empty): what every engine writes for these.
+#[rustfmt::skip]
+static DEFAULTS: &[(&str, &[&str])] = &[
+    ("/dev", &["noexec", "strictatime", "mode=755"]),
+    ("/dev/shm", &["noexec", "nosuid", "nodev", "mode=1777", "size=65536k"]),
+    ("/dev/mqueue", &["noexec", "nosuid", "nodev"]),
+    ("/dev/pts", &["noexec", "nosuid", "newinstance", "ptmxmode=0666", "mode=620"]),
+    ("/sys", &["noexec", "nosuid", "nodev"]),
+    ("/sys/fs/cgroup", &["noexec", "nosuid", "strictatime"]),
+];
+
+/// The names of all options, for the table's other readers.
+pub fn option_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name)
+}
+
+/// The plan of all of them. A bind mount without a word on propagation gets the `default`, the rootfs's.
+///
+/// # Errors
+/// What the config has wrong, with its path.
+pub fn plan<'a>(mounts: &[spec::Mount<'a>], default: Propagation) -> Result<&'a [Mount<'a>]> {
+    let mut steps = Growing::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        steps.push(one(index, mount, default)?);
+    }
+    Ok(steps.finish())
+}
+
+/// What the option words of one mount add up to.
+struct Collected<'a> {
+    bind: Option<bool>,
+    copy_up: bool,
+    attr: MountAttr,
+    attr_recursive: MountAttr,
+    propagation: Growing<'a, Propagation>,
+    supers: Growing<'a, &'static CStr>,
+    data: Growing<'a, Datum<'a>>,
+}
+
+fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Result<Mount<'a>> {
+    let wrong = |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
+    let refused = |field: &str| wrong(field, format_args!("not supported yet"));
+    let Some(destination) = mount.destination.filter(|path| !path.is_empty()) else {
+        return Err(wrong("destination", format_args!("is required")));
+    };
+    if !mount.uid_mappings.is_empty() {
+        return Err(refused("uidMappings"));
+    }
+    if !mount.gid_mappings.is_empty() {
+        return Err(refused("gidMappings"));
+    }
+    let destination =
+        path_below_root(destination).ok_or_else(|| wrong("destination", format_args!("contains a NUL byte")))?;
+    let role = match destination.normal {
+        "/dev" => Role::Dev,
+        "/dev/pts" => Role::DevPts,
+        "/proc" => Role::Proc,
+        _ => Role::Other,
+    };
+    let defaults = DEFAULTS.iter().find(|(path, _)| *path == destination.normal).map_or(&[][..], |(_, words)| words);
+    let words = match &mount.options {
+        Some(words) => &words[..],
+        None => defaults,
+    };
+    let kind = mount.kind.unwrap_or("");
+    let collected = collect(index, words)?;
+    let copy_up = collected.copy_up;
+    let bind = collected.bind.or((kind == "bind").then_some(false));
+
+    let what = if let Some(recursive) = bind {
+        bind_source(index, mount, recursive, &collected)?
+    } else {
+        match kind {
+            "" => return Err(wrong("type", format_args!("is required unless the mount is a bind mount"))),
+            "cgroup" | "cgroup2" => What::Cgroup,
+            _ => filesystem(index, mount, kind, collected.supers, collected.data)?,
+        }
+    };
+    if copy_up && kind != "tmpfs" {
+        return Err(wrong("options", format_args!("tmpcopyup can be used only with tmpfs")));
+    }
+    if destination.normal == "/" {
+        return Err(wrong("destination", format_args!("a mount over the root is not supported yet")));
+    }
+    if role == Role::Proc && !may_be_proc(&what) {
+        return Err(wrong("destination", format_args!("only procfs may be mounted on /proc")));
+    }
+    let attr = collected.attr.attr_set | collected.attr_recursive.attr_set;
+    let changes = match what {
+        // A new file system is one mount, with its attributes from the start and private.
+        What::Filesystem { .. } => changes(&[], collected.propagation.as_slice(), false),
+        What::Cgroup => &[],
+        What::Bind { recursive, .. } => {
+            let default = [default];
+            let given = collected.propagation.as_slice();
+            let attrs = [(true, collected.attr_recursive), (false, collected.attr)];
+            changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
+        }
+    };
+    Ok(Mount { index, destination, what, changes, attr, copy_up, role })
+}
+
+/// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same
+/// mounts. If the tree is only one mount, all are.
+fn changes<'a>(attrs: &[(bool, MountAttr)], propagation: &[Propagation], tree: bool) -> &'a [Change] {
+    let mut changes: Growing<'a, Change> = Growing::new();
+    for (recursive, attr) in attrs {
+        if !attr.is_empty() {
+            changes.push(Change { recursive: *recursive && tree, attr: *attr });
+        }
+    }
+    for Propagation { kind, recursive } in propagation {
+        let recursive = *recursive && tree;
+        match changes.as_mut_slice().last_mut() {
+            Some(last) if last.recursive == recursive && last.attr.propagation == 0 => last.attr.propagation = *kind,
+            _ => changes.push(Change { recursive, attr: MountAttr { propagation: *kind, ..MountAttr::default() } }),
+        }
+    }
+    changes.finish()
+}
+
+/// A procfs, or the host's own: what lies there answers for the kernel (CVE-2019-16884).
+fn may_be_proc(what: &What<'_>) -> bool {
+    match what {
+        What::Filesystem { fs, .. } => *fs == c"proc",
+        What::Bind { source, .. } => *source == c"/proc",
+        What::Cgroup => false,
+    }
+}
+
+fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
+    let mut all = Collected {
+        bind: None,
+        copy_up: false,
+        attr: MountAttr::default(),
+        attr_recursive: MountAttr::default(),
+        propagation: Growing::new(),
+        supers: Growing::new(),
+        data: Growing::new(),
+    };
+    for (at, word) in words.iter().copied().enumerate() {
+        let wrong = |why| Error::config(format_args!("mounts[{index}].options[{at}]"), why);
+        let meaning = OPTIONS.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning);
+        match meaning {
+            Some(Meaning::Nothing) => {}
+            Some(Meaning::Attr { set, clear, recursive }) => {
+                let attr = if recursive { &mut all.attr_recursive } else { &mut all.attr };
+                // The last word on an attribute wins.
+                attr.attr_set = attr.attr_set & !clear & !(set & attr::ATIME) | set;
+                attr.attr_clr = attr.attr_clr & !set | clear;
+            }
+            Some(Meaning::Propagation(propagation)) => all.propagation.push(propagation),
+            Some(Meaning::Bind { recursive }) => all.bind = Some(recursive || all.bind == Some(true)),
+            Some(Meaning::CopyUp) => all.copy_up = true,
+            Some(Meaning::Super { flag, on: true }) => all.supers.push(flag),
+            Some(Meaning::Super { flag, on: false }) => {
+                let mut kept = Growing::new();
+                all.supers.as_slice().iter().copied().filter(|given| *given != flag).for_each(|given| kept.push(given));
+                all.supers = kept;
+            }
+            Some(Meaning::Refused) => return Err(wrong(format_args!("{word:?} is not supported yet"))),
+            None if word.starts_with("idmap=") || word.starts_with("ridmap=") => {
+                return Err(wrong(format_args!("{word:?} is not supported yet")));
+            }
+            // Comments for user space: mount(8).
+            None if word.starts_with("x-") || word.starts_with("X-") => {}
+            None => {
+                let (key, value) = match word.split_once('=') {
+                    Some((key, value)) => (key, Some(value)),
+                    None => (word, None),
+                };
+                let nul = || wrong(format_args!("contains a NUL byte"));
+                all.data.push(Datum {
+                    key: memory::cstr(key).ok_or_else(nul)?,
+                    value: value.map(|value| memory::cstr(value).ok_or_else(nul)).transpose()?,
+                });
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: &Collected<'a>) -> Result<What<'a>> {
+    let Some(source) = mount.source.filter(|path| !path.is_empty()) else {
+        return Err(Error::config(format_args!("mounts[{index}].source"), format_args!("is required for a bind mount")));
+    };
+    if let Some(word) = all.supers.as_slice().first().or(all.data.as_slice().first().map(|datum| &datum.key)) {
+        let word = word.to_str().unwrap_or("?");
+        return Err(Error::config(
+            format_args!("mounts[{index}].options"),
+            format_args!("{word:?} is for a file system, a bind mount cannot have it"),
+        ));
+    }
+    Ok(What::Bind { source: cstr(source, format_args!("mounts[{index}].source"))?, recursive })
+}
+
+fn filesystem<'a>(
+    index: usize,
+    mount: &spec::Mount<'a>,
+    kind: &'a str,
+    supers: Growing<'a, &'static CStr>,
+    mut data: Growing<'a, Datum<'a>>,
+) -> Result<What<'a>> {
+    for flag in supers.as_slice() {
+        data.push(Datum { key: flag, value: None });
+    }
+    Ok(What::Filesystem {
+        fs: cstr(kind, format_args!("mounts[{index}].type"))?,
+        source: cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?,
+        data: data.finish(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attrs(words: &[&str]) -> (u64, u64) {
+        let all = collect(0, words).expect("good options");
+        (all.attr.attr_set, all.attr.attr_clr)
+    }
+
+    #[test]
+    fn the_last_of_two_opposites_wins() {
+        assert_eq!(attrs(&["ro", "rw"]), (0, attr::RDONLY));
+        assert_eq!(attrs(&["rw", "ro"]), (attr::RDONLY, 0));
+        assert_eq!(attrs(&["nosuid", "nodev", "suid"]), (attr::NODEV, attr::NOSUID));
+        assert_eq!(attrs(&["noatime", "strictatime"]), (attr::STRICTATIME, attr::ATIME));
+        assert_eq!(attrs(&["strictatime", "relatime"]), (0, attr::ATIME));
+        assert_eq!(attrs(&["noatime", "ro"]), (attr::NOATIME | attr::RDONLY, attr::ATIME));
+    }
+
+    #[test]
+    fn recursive_words_are_apart() {
+        let all = collect(0, &["rro", "nosuid"]).expect("good options");
+        assert_eq!((all.attr.attr_set, all.attr_recursive.attr_set), (attr::NOSUID, attr::RDONLY));
+    }
+
+    #[test]
+    fn one_mount_needs_one_call() {
+        let private = Propagation { kind: propagation::PRIVATE, recursive: true };
+        let attrs = [(false, MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() })];
+        assert_eq!(changes(&attrs, &[private], false).len(), 1);
+        assert_eq!(changes(&attrs, &[private], true).len(), 2);
+        let shared = Propagation { kind: propagation::SHARED, recursive: false };
+        let slave = Propagation { kind: propagation::SLAVE, recursive: false };
+        let kinds: Vec<_> = changes(&[], &[slave, shared], true).iter().map(|change| change.attr.propagation).collect();
+        assert_eq!(kinds, [propagation::SLAVE, propagation::SHARED]);
+    }
+
+    #[test]
+    fn unknown_words_are_the_file_systems() {
+        let all = collect(0, &["size=64k", "noswap", "X-mount.mkdir", "sync", "async"]).expect("good options");
+        let data: Vec<_> = all.data.as_slice().iter().map(|datum| (datum.key, datum.value)).collect();
+        assert_eq!(data, [(c"size", Some(c"64k")), (c"noswap", None)]);
+        assert!(all.supers.is_empty());
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names: Vec<_> = option_names().collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,154 @@
+//! `linux.namespaces`, `linux.uidMappings`, `linux.gidMappings`: which namespaces are made, which are joined, and who
+//! is who in a new user namespace.
+
+use core::ffi::CStr;
+
+use super::cstr;
+use crate::error::{Error, Result};
+use crate::spec;
+use crate::sys::memory::{self, Growing};
+use crate::sys::namespace::kind;
+
+/// The namespaces of the container.
+#[derive(Clone, Copy)]
+pub struct Namespaces<'a> {
+    /// CLONE_NEW* of those to be made.
+    pub new: u64,
+    /// Those to be joined.
+    pub join: &'a [Join<'a>],
+    /// `/proc/PID/uid_map` and `gid_map` of a new user namespace.
+    pub maps: Option<Maps<'a>>,
+}
+
+/// A namespace that exists already.
+#[derive(Clone, Copy)]
+pub struct Join<'a> {
+    /// CLONE_NEW* of its kind.
+    pub kind: u64,
+    /// Where it can be opened.
+    pub path: &'a CStr,
+    /// Its place in `linux.namespaces`, for errors.
+    pub index: usize,
+}
+
+/// Lines as user_namespaces(7) wants them: `INSIDE OUTSIDE COUNT`.
+#[derive(Clone, Copy)]
+pub struct Maps<'a> {
+    pub uid: &'a str,
+    pub gid: &'a str,
+}
+
+impl Namespaces<'_> {
+    /// Whether the container has one of this kind that is not the runtime's.
+    #[must_use]
+    pub fn has(&self, kind: u64) -> bool {
+        self.new & kind != 0 || self.joins(kind)
+    }
+
+    /// Whether one of this kind is joined.
+    #[must_use]
+    pub fn joins(&self, kind: u64) -> bool {
+        self.join.iter().any(|join| join.kind == kind)
+    }
+}
+
+/// By the spec's names: config-linux.md, "Namespaces".
+#[rustfmt::skip]
+pub static KINDS: &[(&str, u64)] = &[
+    ("cgroup", kind::CGROUP), ("ipc", kind::IPC), ("mount", kind::MOUNT), ("network", kind::NETWORK),
+    ("pid", kind::PID), ("user", kind::USER), ("uts", kind::UTS),
+];
+
+/// The spec's name of a kind.
+#[must_use]
+pub fn name(kind: u64) -> &'static str {
+    KINDS.iter().find(|(_, bits)| *bits == kind).map_or("?", |(name, _)| name)
+}
+
+/// The kernel takes no more lines: user_namespaces(7).
+const MAX_LINES: usize = 340;
+
+/// The plan of them.
+///
+/// # Errors
+/// What the config has wrong, with its path.
+pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
+    let mut new = 0;
+    let mut seen = 0;
+    let mut join = Growing::new();
+    for (index, namespace) in linux.namespaces.iter().enumerate() {
+        let wrong = |field: &str, why: core::fmt::Arguments<'_>| {
+            Error::config(format_args!("linux.namespaces[{index}].{field}"), why)
+        };
+        let Some(word) = namespace.kind else { return Err(wrong("type", format_args!("is required"))) };
+        if word == "time" {
+            return Err(wrong("type", format_args!("\"time\" is not supported yet")));
+        }
+        let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == word) else {
+            return Err(wrong("type", format_args!("unknown value {word:?}")));
+        };
+        if seen & kind != 0 {
+            return Err(wrong("type", format_args!("duplicate namespace type: {word:?}")));
+        }
+        seen |= kind;
+        match namespace.path.filter(|path| !path.is_empty()) {
+            None => new |= kind,
+            Some(path) if path.starts_with('/') => {
+                let path = cstr(path, format_args!("linux.namespaces[{index}].path"))?;
+                join.push(Join { kind: *kind, path, index });
+            }
+            Some(path) => return Err(wrong("path", format_args!("{path:?} is not absolute"))),
+        }
+    }
+    if seen & kind::MOUNT == 0 {
+        return Err(Error::config(
+            format_args!("linux.namespaces"),
+            format_args!("a mount namespace is required: without one the container's mounts would be the host's"),
+        ));
+    }
+    let maps = if new & kind::USER != 0 {
+        Some(Maps { uid: lines("uidMappings", &linux.uid_mappings)?, gid: lines("gidMappings", &linux.gid_mappings)? })
+    } else {
+        for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
+            if !maps.is_empty() && seen & kind::USER == 0 {
+                return Err(Error::config(
+                    format_args!("linux.{field}"),
+                    format_args!("needs a user namespace in linux.namespaces"),
+                ));
+            }
+        }
+        None
+    };
+    Ok(Namespaces { new, join: join.finish(), maps })
+}
+
+fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
+    if maps.is_empty() {
+        return Err(Error::config(format_args!("linux.{field}"), format_args!("is required with a new user namespace")));
+    }
+    if maps.len() > MAX_LINES {
+        return Err(Error::config(
+            format_args!("linux.{field}"),
+            format_args!("{} mappings, the kernel takes no more than {MAX_LINES}", maps.len()),
+        ));
+    }
+    let mut text = "";
+    for (index, map) in maps.iter().enumerate() {
+        let number = |name: &str, value: Option<u32>| {
+            value.ok_or_else(|| {
+                Error::config(format_args!("linux.{field}[{index}].{name}"), format_args!("is required"))
+            })
+        };
+        let inside = number("containerID", map.container_id)?;
+        let outside = number("hostID", map.host_id)?;
+        let size = number("size", map.size)?;
+        if size == 0 || inside.checked_add(size - 1).is_none() || outside.checked_add(size - 1).is_none() {
+            return Err(Error::config(
+                format_args!("linux.{field}[{index}].size"),
+                format_args!("{size} ids from {inside} and {outside} on are no range"),
+            ));
+        }
+        text = memory::format(format_args!("{text}{inside} {outside} {size}\n"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,215 @@
+//! The container's file system: performs the plan's mounts, devices, masks and the change of root, on descriptors. It
+//! runs in init, in the new mount namespace; only the sources, which nobody but the caller may be able to open, are
+//! opened beforehand by the runtime.
+//!
+//! Nothing here follows a path of the rootfs by itself: `sys::root` resolves it once, then the descriptor is used.
+
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod copy;
+mod device;
+mod mask;
+mod mount;
+mod pivot;
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::plan::mount::{Role, What};
+use crate::plan::{Path, Plan};
+use crate::sys::fd::FdList;
+use crate::sys::file::{self, Mode, OFlags};
+use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount_to, open_tree_clone, propagation};
+use crate::sys::root::{Make, Root};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+
+pub use cgroup::Hierarchy;
+
+/// What the runtime opens before the clone, with its own rights and in the host's mount namespace.
+pub struct Sources {
+    /// The rootfs, as a detached tree.
+    root: OwnedFd,
+    /// By place in the plan's mounts: a detached tree for each bind mount.
+    binds: FdList,
+}
+
+impl Sources {
+    /// Opens them; relative paths are the bundle's.
+    ///
+    /// # Errors
+    /// A source that does not exist or cannot be opened.
+    pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
+        let path = plan.root.path;
+        let root = open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let mut binds = FdList::default();
+        for mount in plan.mounts {
+            binds.push(match mount.what {
+                What::Bind { source, recursive } => {
+                    let tree = open_tree_clone(bundle, source, recursive);
+                    Some(tree.context_with(
+                        "open the source of",
+                        format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
+                    )?)
+                }
+                _ => None,
+            });
+        }
+        Ok(Sources { root, binds })
+    }
+}
+
+#[cold]
+fn open_failed(path: &str, errno: Errno) -> Error {
+    if errno == Errno::NOENT {
+        return Error::because("the rootfs path", crate::sys::memory::format(format_args!("`{path}`")), "does not exist")
+            .with(errno);
+    }
+    Error::errno("open the rootfs", path, errno)
+}
+
+/// The file system while it is made, seen from the new mount namespace.
+pub struct Rootfs<'a> {
+    plan: &'a Plan<'a>,
+    sources: Sources,
+    /// The roots of the mounts that later steps come back to.
+    dev: Option<OwnedFd>,
+    proc: Option<OwnedFd>,
+    /// Whether `/dev` is somebody else's directory, where nothing must be made.
+    foreign_dev: bool,
+}
+
+impl<'a> Rootfs<'a> {
+    /// Cuts the new mount namespace off from the host's and attaches the container's root in it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn attach(plan: &'a Plan<'a>, sources: Sources) -> Result<Rootfs<'a>> {
+        // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
+        let cut = match plan.root.propagation.kind {
+            propagation::SHARED | propagation::SLAVE => propagation::SLAVE,
+            _ => propagation::PRIVATE,
+        };
+        let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        mount_setattr_at(CWD, c"/", true, &cut).context("mount_setattr", "/")?;
+        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
+        // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
+        // work, for they start at our root directory, which is below.
+        move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
+        Ok(Rootfs { plan, sources, dev: None, proc: None, foreign_dev: false })
+    }
+
+    /// The root directory, which every path is resolved in.
+    fn root(&self) -> Root<'_> {
+        Root::new(self.sources.root.as_fd())
+    }
+
+    fn root_fd(&self) -> BorrowedFd<'_> {
+        self.sources.root.as_fd()
+    }
+
+    /// Performs the plan's mounts in their order; `hierarchies` is what a cgroup mount is made of.
+    ///
+    /// # Errors
+    /// The kernel's, with the mount's place and destination.
+    pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
+        for mount in self.plan.mounts {
+            let tree = match mount.what {
+                What::Cgroup => {
+                    self.mount_cgroups(mount, hierarchies)?;
+                    continue;
+                }
+                _ => self.mount(mount)?,
+            };
+            match mount.role {
+                Role::Dev => {
+                    self.foreign_dev = matches!(mount.what, What::Bind { .. });
+                    self.dev = Some(tree);
+                }
+                Role::Proc => self.proc = Some(tree),
+                Role::DevPts | Role::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel's own files: the procfs that was mounted for the container, or a private one.
+    ///
+    /// # Errors
+    /// EPERM where a user namespace may not mount one.
+    pub fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
+        if self.proc.is_none() {
+            self.proc = Some(mount::private_procfs()?);
+        }
+        self.proc.as_ref().map(AsFd::as_fd).ok_or(Error::because("open", "procfs", "is not there"))
+    }
+
+    /// Opens a file of the container for reading, or says that there is none.
+    #[must_use]
+    pub fn open_file(&self, path: &core::ffi::CStr) -> Option<OwnedFd> {
+        self.root().open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()
+    }
+
+    /// Makes a directory of the container if it is missing; that it cannot be made shows when it is used.
+    pub fn make_directory(&self, path: &core::ffi::CStr) {
+        let _ = self.root().resolve_or_make(path, Make::Directory);
+    }
+
+    /// Opens the terminal multiplexer of the container's devpts: pts(4).
+    ///
+    /// # Errors
+    /// The container has no devpts at `/dev/pts`, or it is a fake one (CVE-2025-52565).
+    pub fn open_ptmx(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let ptmx = self
+            .root()
+            .open(c"/dev/pts/ptmx", flags)
+            .or_else(|_| self.root().open(c"/dev/ptmx", flags))
+            .context("open", "/dev/pts/ptmx")
+            .map_err(|error| error.hint("process.terminal needs a devpts mounted on /dev/pts"))?;
+        let stat = file::fstat(ptmx.as_fd()).context("fstat", "/dev/pts/ptmx")?;
+        let is_ptmx = file::FileType::from_raw_mode(stat.st_mode) == file::FileType::CharacterDevice
+            && (file::major(stat.st_rdev), file::minor(stat.st_rdev)) == (5, 2);
+        if !is_ptmx {
+            return Err(Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"));
+        }
+        Ok(ptmx)
+    }
+
+    /// Puts the container's terminal on `/dev/console`, by descriptor: no name in its `/dev/pts` is trusted.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn mount_console(&self, terminal: BorrowedFd<'_>) -> Result<()> {
+        let tree = open_tree_clone(terminal, c"", false).context("open_tree", "the container's terminal")?;
+        let target = self.target(&console_path(), Make::File)?;
+        crate::sys::mount::move_mount(tree.as_fd(), target.as_fd()).context("move_mount", "/dev/console")
+    }
+
+    /// Where a mount or a file of ours goes, made if it is missing.
+    fn target(&self, path: &Path<'_>, make: Make) -> Result<OwnedFd> {
+        let target = match (&self.dev, path.normal.strip_prefix("/dev/")) {
+            // The common case: a name in the /dev that we have just mounted, where nothing can lie in wait.
+            (Some(dev), Some(name)) if !self.foreign_dev && !name.contains('/') => made_in(dev.as_fd(), name, make),
+            _ => self.root().resolve_or_make(path.given, make),
+        };
+        target.context("make the mount point", path.normal)
+    }
+}
+
+fn console_path() -> Path<'static> {
+    Path { given: c"/dev/console", normal: "/dev/console" }
+}
+
+/// A directory or file directly in a directory of our own.
+fn made_in(dir: BorrowedFd<'_>, name: &str, make: Make) -> Result<OwnedFd, Errno> {
+    let name = crate::sys::memory::cstr(name).ok_or(Errno::INVAL)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    match make {
+        Make::Directory => file::mkdirat(dir, name, 0o755),
+        Make::File => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
+            file::openat(dir, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+        }
+    }
+    .or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })?;
+    file::openat(dir, name, flags, Mode::empty())
+}

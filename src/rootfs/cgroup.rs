@@ -1,0 +1,79 @@
+//! A mount of type `cgroup`: in the container, `/sys/fs/cgroup` looks like the host's layout, and shows the container
+//! its own cgroups only.
+
+use core::ffi::CStr;
+
+use super::Rootfs;
+use super::mount::failed;
+use crate::error::{Errno, Error, Result};
+use crate::plan::mount::Mount;
+use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, move_mount, move_mount_to, open_tree_clone};
+use crate::sys::namespace::kind;
+use crate::sys::root::Make;
+use crate::sys::{AsFd, CWD, OwnedFd, file};
+
+/// One cgroup hierarchy of the host.
+#[derive(Clone, Copy)]
+pub struct Hierarchy<'a> {
+    /// Its directory in `/sys/fs/cgroup`: `cpu,cpuacct`, `systemd`, `unified`; empty for v2 alone, which is mounted on
+    /// `/sys/fs/cgroup` itself.
+    pub name: &'a CStr,
+    /// The container's cgroup in it, as a path of the host.
+    pub path: &'a CStr,
+    /// Links beside it, for the single controllers of one that has several.
+    pub links: &'a [&'a CStr],
+}
+
+impl Rootfs<'_> {
+    /// Makes it out of the hierarchies that the container is in.
+    pub(super) fn mount_cgroups(&self, mount: &Mount<'_>, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
+        let target = self.target(&mount.destination, Make::Directory)?;
+        if let [only] = hierarchies
+            && only.name.is_empty()
+        {
+            let tree = self.unified(mount, only)?;
+            return move_mount(tree.as_fd(), target.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
+        }
+        let wrong = |doing| move |errno| failed(mount, doing, errno);
+        let tmpfs = || {
+            let context = FsContext::open(c"tmpfs")?;
+            context.set_string(c"mode", c"755")?;
+            context.set_string(c"size", c"1024k")?;
+            context.mount(mount.attr & !attr::RDONLY)
+        };
+        let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
+        move_mount(tmpfs.as_fd(), target.as_fd()).map_err(wrong("move_mount"))?;
+        // From here on everything lies in a directory that is ours alone: names in it are what we made them.
+        for hierarchy in hierarchies {
+            let tree = match open_tree_clone(CWD, hierarchy.path, false) {
+                Err(Errno::NOENT) => continue,
+                tree => tree.map_err(|errno| {
+                    Error::errno("open the cgroup", hierarchy.path.to_str().unwrap_or("?"), errno)
+                })?,
+            };
+            file::mkdirat(tmpfs.as_fd(), hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
+            move_mount_to(tree.as_fd(), tmpfs.as_fd(), hierarchy.name).map_err(wrong("move_mount"))?;
+            for link in hierarchy.links {
+                file::symlinkat(hierarchy.name, tmpfs.as_fd(), link).map_err(wrong("symlink"))?;
+            }
+        }
+        // All of it at once: nobody but us is in this namespace yet.
+        let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
+        if attr.is_empty() { Ok(()) } else { mount_setattr(tmpfs.as_fd(), true, &attr).map_err(wrong("mount_setattr")) }
+    }
+
+    /// Cgroup v2: its own file system where a cgroup namespace makes that the container's, else a bind of its cgroup.
+    fn unified(&self, mount: &Mount<'_>, hierarchy: &Hierarchy<'_>) -> Result<OwnedFd> {
+        if self.plan.namespaces.has(kind::CGROUP) {
+            match FsContext::open(c"cgroup2").and_then(|context| context.mount(mount.attr)) {
+                // A user namespace whose network or cgroups are the host's may not.
+                Err(Errno::PERM | Errno::BUSY) => {}
+                tree => return tree.map_err(|errno| failed(mount, "fsmount", errno)),
+            }
+        }
+        let tree = open_tree_clone(CWD, hierarchy.path, false).map_err(|errno| failed(mount, "open_tree", errno))?;
+        let attr = MountAttr { attr_set: mount.attr, ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), false, &attr).map_err(|errno| failed(mount, "mount_setattr", errno))?;
+        Ok(tree)
+    }
+}

@@ -1,0 +1,138 @@
+//! One mount: the tree made or taken, its attributes set while it is detached, then attached.
+
+use core::ffi::CStr;
+
+use super::Rootfs;
+use crate::error::{Context, Errno, Error, Result};
+use crate::plan::mount::{Datum, Mount, What};
+use crate::sys::file::{self, FileType};
+use crate::sys::mount::{FsContext, attr, mount_setattr, move_mount};
+use crate::sys::root::Make;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory};
+
+impl Rootfs<'_> {
+    /// Makes one mount and returns its root.
+    pub(super) fn mount(&mut self, mount: &Mount<'_>) -> Result<OwnedFd> {
+        match mount.what {
+            What::Bind { .. } => self.bind(mount),
+            What::Filesystem { fs, source, data } => self.filesystem(mount, fs, source, data),
+            What::Cgroup => Err(failed(mount, "mount", Errno::INVAL)),
+        }
+    }
+
+    fn bind(&mut self, mount: &Mount<'_>) -> Result<OwnedFd> {
+        let tree = self.sources.binds.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
+        change(mount, tree.as_fd())?;
+        let target = match self.root().resolve(mount.destination.given) {
+            Err(Errno::NOENT) => self.target(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
+            target => target.map_err(|errno| failed(mount, "openat2", errno))?,
+        };
+        attach(mount, tree.as_fd(), target.as_fd())?;
+        Ok(tree)
+    }
+
+    fn filesystem(&mut self, mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<OwnedFd> {
+        // An image must not lead these two astray by a link (CVE-2019-19921).
+        let target = if fs == c"proc" || fs == c"sysfs" {
+            self.plain_target(mount)?
+        } else {
+            self.target(&mount.destination, Make::Directory)?
+        };
+        let context = FsContext::open(fs).map_err(|errno| {
+            let error = failed(mount, "fsopen", errno);
+            if errno == Errno::NODEV { error.hint("the kernel does not have this file system") } else { error }
+        })?;
+        context.set_string(c"source", source).map_err(|errno| failed(mount, "fsconfig source", errno))?;
+        for datum in data {
+            set(mount, &context, datum)?;
+        }
+        // A tmpfs over a directory that is there takes its mode, as people expect of /tmp.
+        if fs == c"tmpfs" && !data.iter().any(|datum| datum.key == c"mode") {
+            let stat = file::fstat(target.as_fd()).map_err(|errno| failed(mount, "fstat", errno))?;
+            let mode = memory::format(format_args!("{:o}\0", stat.st_mode & 0o7777));
+            let value = CStr::from_bytes_with_nul(mode.as_bytes()).unwrap_or(c"755");
+            set(mount, &context, &Datum { key: c"mode", value: Some(value) })?;
+        }
+        let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
+        change(mount, tree.as_fd())?;
+        if mount.copy_up {
+            super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
+        }
+        attach(mount, tree.as_fd(), target.as_fd())?;
+        Ok(tree)
+    }
+
+    /// A directory reached without any link.
+    fn plain_target(&self, mount: &Mount<'_>) -> Result<OwnedFd> {
+        let path = mount.destination.given;
+        let target = match self.root().resolve_plain(path) {
+            Err(Errno::NOENT) => {
+                self.target(&mount.destination, Make::Directory)?;
+                self.root().resolve_plain(path)
+            }
+            target => target,
+        };
+        target.map_err(|errno| {
+            let error = failed(mount, "openat2", errno);
+            if errno == Errno::LOOP { error.hint("the rootfs has a symbolic link there") } else { error }
+        })
+    }
+}
+
+fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> {
+    let result = match datum.value {
+        Some(value) => context.set_string(datum.key, value),
+        None => context.set_flag(datum.key),
+    };
+    result.map_err(|errno| {
+        let (key, equals, value) = match datum.value {
+            Some(value) => (datum.key, "=", value),
+            None => (datum.key, "", c""),
+        };
+        let mut buffer = [0; 256];
+        let said = context.message(&mut buffer);
+        let subject = memory::format(format_args!(
+            "{}, option {}{equals}{}",
+            subject(mount),
+            key.to_str().unwrap_or("?"),
+            value.to_str().unwrap_or("?")
+        ));
+        Error::errno("mount", subject, errno).with_reason(said)
+    })
+}
+
+/// Changes of attributes and propagation, while nobody can see the tree yet.
+fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
+    for change in mount.changes {
+        mount_setattr(tree, change.recursive, &change.attr).map_err(|errno| failed(mount, "mount_setattr", errno))?;
+    }
+    Ok(())
+}
+
+fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    move_mount(tree, target).map_err(|errno| {
+        let error = failed(mount, "move_mount", errno);
+        if errno == Errno::NOTDIR { error.hint("one of source and destination is a directory, the other is not") } else { error }
+    })
+}
+
+/// A bind mount's target is made like its source: a directory, or a file for anything else.
+fn what_to_make(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<Make> {
+    let stat = file::fstat(tree).map_err(|errno| failed(mount, "fstat", errno))?;
+    Ok(if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { Make::Directory } else { Make::File })
+}
+
+fn subject(mount: &Mount<'_>) -> &'static str {
+    memory::format(format_args!("mounts[{}] on {}", mount.index, mount.destination.normal))
+}
+
+#[cold]
+pub(super) fn failed(mount: &Mount<'_>, doing: &'static str, errno: Errno) -> Error {
+    Error::errno(doing, subject(mount), errno)
+}
+
+/// A procfs that is mounted nowhere, for our eyes only.
+pub(super) fn private_procfs() -> Result<OwnedFd> {
+    let mount = || FsContext::open(c"proc")?.mount(attr::NOSUID | attr::NODEV | attr::NOEXEC);
+    mount().context("mount", "a private procfs")
+}

@@ -1,0 +1,62 @@
+//! The change of root: from here on a path of the host cannot be named.
+
+use super::Rootfs;
+use crate::error::{Context, Result};
+use crate::plan::mount::Propagation;
+use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
+use crate::sys::{AsFd, file, memory, process};
+
+impl Rootfs<'_> {
+    /// The last attributes of the root, then the change.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn enter(&self) -> Result<()> {
+        let root = &self.plan.root;
+        // Read-only only now, for until now mount points had to be made in it.
+        if root.readonly {
+            let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
+            mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
+        }
+        if !root.pivot {
+            hide_host_mounts()?;
+        }
+        process::fchdir(self.root_fd()).context("fchdir", "/")?;
+        if root.pivot && !self.plan.namespaces.joins(crate::sys::namespace::kind::MOUNT) {
+            mount::pivot_root_to_cwd().context("pivot_root", "/")?;
+            mount::umount_detach_cwd().context("umount", "the host's root")?;
+        } else {
+            // It lies on top of the namespace's root already; a pivot would need that not to be the initial ramfs.
+            process::chroot_to_cwd().context("chroot", "/")?;
+        }
+        // A shared mount cannot be pivoted to.
+        if let Propagation { kind: kind @ (propagation::SHARED | propagation::UNBINDABLE), recursive } = root.propagation
+        {
+            let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
+            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
+        }
+        process::chdir(c"/").context("chdir", "/")
+    }
+}
+
+/// Without pivot_root(2) the host's mounts stay in the namespace, and its procfs and sysfs, which nothing masks, would
+/// allow a nested user namespace to mount such ones afresh: they have to go.
+fn hide_host_mounts() -> Result<()> {
+    const LIMIT: usize = 16 << 20;
+    let table = file::open(c"/proc/self/mountinfo").context("open", "/proc/self/mountinfo")?;
+    let table = file::read_to_end(table.as_fd(), LIMIT).context("read", "/proc/self/mountinfo")?;
+    let table = core::str::from_utf8(table).unwrap_or("");
+    for line in table.lines().rev() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {
+            continue;
+        }
+        let Some(path) = left.split(' ').nth(4).and_then(memory::cstr) else { continue };
+        // Those of the container have the same names, but lie on top, where these paths do not lead.
+        match mount::umount_detach(path) {
+            Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}
+            Err(errno) => return Err(crate::error::Error::errno("umount the host's", path.to_str().unwrap_or("?"), errno)),
+        }
+    }
+    Ok(())
+}

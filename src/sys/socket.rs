@@ -1,0 +1,90 @@
+//! Unix sockets and the descriptors that travel over them: unix(7).
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use rustix::io::{IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+use super::{BorrowedFd, Errno, OwnedFd, Result, call, retry};
+
+/// A stream socket connected to a path of the host.
+///
+/// # Errors
+/// The kernel's; ENAMETOOLONG if the path does not fit into `sun_path` (107 bytes).
+pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
+    let socket = call("socket", || {
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+    })
+    .map(OwnedFd::from)?;
+    let address = SocketAddrUnix::new(path)?;
+    retry("connect", || rustix::net::connect(&socket, &address))?;
+    Ok(socket)
+}
+
+/// socketpair(2): two connected sockets that keep the bounds of messages.
+///
+/// # Errors
+/// EMFILE.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    call("socketpair", || {
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+    })
+    .map(|(one, other)| (one.into(), other.into()))
+}
+
+/// Sends one message.
+///
+/// # Errors
+/// The kernel's; EPIPE without a signal.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
+    retry("sendto", || rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)).map(drop)
+}
+
+/// Receives one message; empty when the other side is gone.
+///
+/// # Errors
+/// The kernel's.
+pub fn recv<'b>(socket: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let n = retry("recvfrom", || rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()))?.0;
+    Ok(&buffer[..n])
+}
+
+/// Sends one descriptor with some bytes (at least one): SCM_RIGHTS.
+///
+/// # Errors
+/// The kernel's; EPIPE without a signal.
+pub fn send_fd(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::NOBUFS);
+    }
+    let iov = [IoSlice::new(bytes)];
+    retry("sendmsg", || rustix::net::sendmsg(socket, &iov, &mut control, SendFlags::NOSIGNAL)).map(drop)
+}
+
+/// Receives one message with one descriptor; `None` if the other side closed without one.
+///
+/// # Errors
+/// The kernel's.
+pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; 64];
+    let mut iov = [IoSliceMut::new(&mut bytes)];
+    retry("recvmsg", || rustix::net::recvmsg(socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let mut found = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            for fd in fds {
+                found = Some(fd.into());
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,53 @@
+//! Clocks, by system call: a program that lives a few milliseconds gains nothing from finding the vDSO.
+
+use linux_raw_sys::general::{__NR_clock_gettime, CLOCK_MONOTONIC, CLOCK_REALTIME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{arch, fd};
+
+fn clock(which: u32) -> (u64, u32) {
+    let mut now = [0u64; 2];
+    // SAFETY: the kernel writes a `timespec`, two words. The call cannot fail for these clocks.
+    unsafe {
+        arch::syscall6(__NR_clock_gettime as usize, which as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0);
+    }
+    (now[0], now[1] as u32)
+}
+
+/// Seconds and nanoseconds since 1970: CLOCK_REALTIME.
+#[must_use]
+pub fn realtime() -> (u64, u32) {
+    clock(CLOCK_REALTIME)
+}
+
+/// Nanoseconds since some moment: CLOCK_MONOTONIC. Not traced, for the trace itself uses it.
+#[must_use]
+pub fn monotonic_raw() -> u64 {
+    let (seconds, nanos) = clock(CLOCK_MONOTONIC);
+    seconds * 1_000_000_000 + u64::from(nanos)
+}
+
+/// Waits until a descriptor is readable (or its other end is gone): poll(2). `false` if `milliseconds` passed first;
+/// `None` waits for ever.
+///
+/// # Errors
+/// The kernel's; EINTR is not reported but waited through.
+pub fn wait_readable(file: fd::BorrowedFd<'_>, milliseconds: Option<u32>) -> super::Result<bool> {
+    wait(file, PollFlags::IN, milliseconds)
+}
+
+/// Waits until a file of the kernel's that notifies (`cgroup.events`) says something else than what was last read from
+/// this descriptor: poll(2) for POLLPRI.
+///
+/// # Errors
+/// The kernel's.
+pub fn wait_changed(file: fd::BorrowedFd<'_>, milliseconds: u32) -> super::Result<bool> {
+    wait(file, PollFlags::PRI, Some(milliseconds))
+}
+
+fn wait(file: fd::BorrowedFd<'_>, what: PollFlags, milliseconds: Option<u32>) -> super::Result<bool> {
+    let timeout =
+        milliseconds.map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
+    let mut fds = [PollFd::from_borrowed_fd(file, what)];
+    super::retry("poll", || poll(&mut fds, timeout.as_ref())).map(|n| n > 0)
+}

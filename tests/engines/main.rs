@@ -1,0 +1,24 @@
+//! Container engines with the runtime under test below them: what their users see, from `podman run` to an empty
+//! machine afterwards. Each engine is a module that lists its tests; nothing is downloaded, and every engine keeps
+//! its data in a directory of its own.
+//!
+//!     cargo test --release --test engines                        all of them, as root
+//!     cargo test --release --test engines podman::memory         one
+//!     RUNTIME=/usr/sbin/runc cargo test --release --test engines with another runtime
+//!
+//! A test that fails with another runtime is either wrong or shows a difference, which its comment then names.
+//! (crun 1.8 refuses a hybrid cgroup layout unless every controller is on a v1 hierarchy; where hugetlb is not,
+//! `mount -t cgroup -o hugetlb hugetlb DIR` helps.)
+
+mod host;
+mod podman;
+
+use libtest_mimic::Arguments;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let conclusion = libtest_mimic::run(&arguments, podman::trials());
+    podman::clean_up();
+    conclusion.exit_code()
+}
