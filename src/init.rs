@@ -116,6 +116,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop(rootfs);
     sys::fd::close_dropped();
 
+    identity::give_standard_streams(plan, user_namespace)?;
     identity::set_limits(plan)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
     // The root we are in already.
