@@ -75,8 +75,14 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
-    let bundle = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-    let config = read_config(bundle.as_fd(), request.config)?;
+    let opened;
+    let bundle = if request.bundle == c"." {
+        CWD
+    } else {
+        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
+        opened.as_fd()
+    };
+    let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let cgroups = match context.manager {
         Manager::Cgroupfs => host::cgroups()?,
@@ -137,7 +143,7 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: OwnedFd) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
@@ -150,7 +156,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: OwnedFd) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -159,7 +165,7 @@ impl<'a> Maker<'_, 'a> {
             bundle: bundle_path,
             rootfs: rootfs_path(bundle_path, plan.root.path),
             created: memory::format(format_args!("{}", Timestamp::now())),
-            owner: process::geteuid(),
+            owner: self.context.start.euid,
             cgroup_path: plan.cgroup.path,
             cgroup_manager: self.context.manager.name(),
             terminal: plan.process.terminal.is_some(),
@@ -170,7 +176,7 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan, self.request)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle.as_fd())?;
+        let sources = Sources::open(plan, bundle)?;
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
         let (parent, ours) = link::pair()?;
         let doors = self.cgroup.create(plan.cgroup.writes)?;
