@@ -126,14 +126,14 @@ impl<'a> Rootfs<'a> {
         self.sources.root.as_fd()
     }
 
-    /// Performs the plan's mounts in their order; `hierarchies` is what a cgroup mount is made of.
+    /// Performs the plan's mounts in their order; `hierarchies` tells what a cgroup mount is made of, when one comes.
     ///
     /// # Errors
     /// The kernel's, with the mount's place and destination.
-    pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
+    pub fn mount_all<'h>(&mut self, mut hierarchies: impl FnMut() -> Result<&'h [Hierarchy<'h>]>) -> Result<()> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
-                What::Cgroup => (self.mount_cgroups(mount, hierarchies).map(|()| None)?, false),
+                What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
                 What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
                 What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
             };
