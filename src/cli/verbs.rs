@@ -194,4 +194,38 @@ mod tests {
             assert!(VERBS[..at].iter().all(|other| other.name != verb.name));
         }
     }
+
+    /// The page in `docs` has the table's commands and options, each where it belongs, and no others.
+    #[test]
+    fn the_manual_page_is_this_table() {
+        let page = include_str!("../../docs/isopod.1.md");
+        let global = GLOBAL.iter().chain(COMMON).map(term);
+        let verbs = VERBS.iter().flat_map(|verb| {
+            let heading = match verb.words.names {
+                "" => format!("## {}", verb.name),
+                names => format!("## {} {}", verb.name, names.replace("ID", "*ID*").replace("SIGNAL", "*SIGNAL*")),
+            };
+            core::iter::once(heading).chain(verb.options.iter().map(term))
+        });
+        // Both in the order of a page for people: options as in help, commands as in a container's life.
+        let expected: Vec<String> = global.chain(verbs).collect();
+        let found: Vec<&str> = page.lines().filter(|line| line.starts_with("## ") || line.starts_with("**-")).collect();
+        assert_eq!(found, expected);
+        let sections: Vec<&str> = page.lines().filter(|line| line.starts_with("# ")).collect();
+        assert!(sections.windows(2).any(|two| two == ["# GLOBAL OPTIONS", "# COMMANDS"]));
+        let (before, _) = page.split_once("# COMMANDS").expect("a section");
+        let globals = before.lines().filter(|line| line.starts_with("**-")).count();
+        assert_eq!(globals, GLOBAL.len() + COMMON.len());
+    }
+
+    /// An option as the manual page has it: `**-b**, **--bundle**=*DIR*`.
+    fn term(option: &Opt) -> String {
+        let letters: String = option.short.chars().map(|letter| format!("**-{letter}**, ")).collect();
+        let value = match option.kind {
+            Kind::Flag => String::new(),
+            Kind::Value(name) => format!("=*{name}*"),
+            Kind::Optional(name) => format!("[=*{name}*]"),
+        };
+        format!("{letters}**--{}**{value}", option.long)
+    }
 }
