@@ -252,7 +252,10 @@ impl<'a> Maker<'_, 'a> {
         if self.cgroup.oom_killed() {
             return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
         }
-        Error::says(format_args!("container `{}`: its init ended before it was ready, with code {status}", self.plan.id))
+        Error::says(format_args!(
+            "container `{}`: its init ended before it was ready, with code {status}",
+            self.plan.id
+        ))
     }
 
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.

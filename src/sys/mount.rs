@@ -131,7 +131,8 @@ impl FsContext {
     /// # Errors
     /// ENODEV if the kernel has no such file system.
     pub fn open(fs: &CStr) -> Result<FsContext> {
-        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)).map(|context| FsContext(context.into()))
+        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC))
+            .map(|context| FsContext(context.into()))
     }
 
     /// fsconfig(2), FSCONFIG_SET_FLAG.
@@ -174,6 +175,32 @@ impl FsContext {
         // "e tmpfs: Bad value for 'size'": the first letter tells the kind.
         text.get(2..).unwrap_or("").trim_end()
     }
+}
+
+/// mount(2) of a new file system on a name in the current directory, with MOUNT_ATTR_* and the file system's own words.
+///
+/// # Errors
+/// The file system's; EINVAL for an attribute that mount(2) would also set on the file system itself.
+pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CStr) -> Result<()> {
+    use rustix::mount::MountFlags;
+    #[rustfmt::skip]
+    const FLAGS: &[(u64, MountFlags)] = &[
+        (attr::NOSUID, MountFlags::NOSUID), (attr::NODEV, MountFlags::NODEV), (attr::NOEXEC, MountFlags::NOEXEC),
+        (attr::NOATIME, MountFlags::NOATIME), (attr::STRICTATIME, MountFlags::STRICTATIME),
+        (attr::NODIRATIME, MountFlags::NODIRATIME),
+    ];
+    let mut flags = MountFlags::empty();
+    let mut rest = attr;
+    for (bit, flag) in FLAGS {
+        if attr & bit != 0 {
+            flags |= *flag;
+            rest &= !bit;
+        }
+    }
+    if rest != 0 {
+        return Err(super::Errno::INVAL);
+    }
+    call("mount", || rustix::mount::mount(source, name, fs, flags, words))
 }
 
 /// umount2(2) with MNT_DETACH of the current directory.
