@@ -103,9 +103,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         namespace::setdomainname(name.as_bytes()).context("setdomainname", name)?;
     }
     // The terminal comes from the container's own devpts, and its name from nowhere.
-    if let Some(size) = plan.process.terminal {
-        console::open(&rootfs, plan, size, inherited.console.take())?;
-    }
+    let terminal = match plan.process.terminal {
+        Some(size) => Some(console::open(&rootfs, plan, size, inherited.console.take())?),
+        None => None,
+    };
     rootfs.mask()?;
     rootfs.make_readonly()?;
     // The passwd file is the container's, and only wanted if the config left HOME out.
@@ -116,12 +117,17 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop(rootfs);
     sys::fd::close_dropped();
 
+    identity::give_standard_streams(plan, user_namespace)?;
     identity::set_limits(plan)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
     // The root we are in already.
     let cwd = plan.process.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
     identity::drop_privileges(plan, user_namespace)?;
+    if let Some(terminal) = &terminal {
+        // Only after the last warning, which is the caller's to hear, not the container's.
+        console::become_standard(terminal)?;
+    }
     if entered.is_err() {
         process::chdir(cwd).context("chdir", cwd.to_str().unwrap_or("?"))?;
     }

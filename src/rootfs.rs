@@ -22,7 +22,7 @@ use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
 pub use cgroup::Hierarchy;
 
@@ -141,6 +141,10 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
+                    if let Some(dev) = &self.dev {
+                        // Where `mount::at_once` works.
+                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
+                    }
                 }
                 Role::Proc => self.proc = tree,
                 Role::Other => {}

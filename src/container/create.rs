@@ -18,7 +18,7 @@ use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
-use crate::{spec, warn};
+use crate::{debug, log, spec, warn};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;
@@ -75,8 +75,14 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
-    let bundle = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-    let config = read_config(bundle.as_fd(), request.config)?;
+    let opened;
+    let bundle = if request.bundle == c"." {
+        CWD
+    } else {
+        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
+        opened.as_fd()
+    };
+    let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let cgroups = match context.manager {
         Manager::Cgroupfs => host::cgroups()?,
@@ -95,6 +101,9 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         },
     )?);
     check_terminal(plan, request, until)?;
+    if log::enabled(log::Level::Debug) {
+        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
+    }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
     let maker = Maker { context, request, until, plan, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
@@ -134,7 +143,7 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: OwnedFd) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
@@ -147,7 +156,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: OwnedFd) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -156,7 +165,7 @@ impl<'a> Maker<'_, 'a> {
             bundle: bundle_path,
             rootfs: rootfs_path(bundle_path, plan.root.path),
             created: memory::format(format_args!("{}", Timestamp::now())),
-            owner: process::geteuid(),
+            owner: self.context.start.euid,
             cgroup_path: plan.cgroup.path,
             cgroup_manager: self.context.manager.name(),
             terminal: plan.process.terminal.is_some(),
@@ -167,7 +176,7 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan, self.request)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle.as_fd())?;
+        let sources = Sources::open(plan, bundle)?;
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
         let (parent, ours) = link::pair()?;
         let doors = self.cgroup.create(plan.cgroup.writes)?;
@@ -197,7 +206,10 @@ impl<'a> Maker<'_, 'a> {
                 };
                 init::main(plan, inherited)
             }
-            Spawned::Runtime { pid, pidfd } => undo.init = Some(Init { pid, pidfd }),
+            Spawned::Runtime { pid, pidfd } => {
+                debug!("the container's init is process {pid}");
+                undo.init = Some(Init { pid, pidfd });
+            }
         }
         ours.close();
         drop((sources, fds, start, doors, console.theirs));
