@@ -6,8 +6,8 @@
  *
  *   floor ROOTFS HIERARCHIES PROGRAM [ARG...]
  *
- * HIERARCHIES is where cgroups are mounted, separated by commas: one path is taken for cgroup v2, more are
- * v1 (or hybrid). With MEMORY=BYTES in the environment the container has that memory limit. ROOTFS needs the
+ * HIERARCHIES is where cgroups are mounted, separated by commas: /sys/fs/cgroup alone is v2, more are v1, with
+ * /sys/fs/cgroup/unified among them a hybrid layout. With MEMORY=BYTES in the environment the container has that memory limit. ROOTFS needs the
  * directories proc, dev and sys. Built by scripts/bench: musl-gcc (or gcc) -O2 -static.
  */
 #define _GNU_SOURCE
@@ -46,11 +46,12 @@ enum { SAFE = MS_NOSUID | MS_NOEXEC | MS_NODEV };
 
 static const char *hierarchies[32]; /* where they are mounted */
 static int hierarchy_count;
+static int unified = -1; /* the one that is v2, if any */
 
 static int open_in(const char *dir, const char *file, int flags) {
     char path[PATH_MAX];
     TRY(snprintf(path, sizeof path, "%s/%s", dir, file) < PATH_MAX ? 0 : -1);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
+    int fd = openat(AT_FDCWD, path, flags | O_CLOEXEC, 0600); /* musl's open() makes a second call */
     TRY(fd);
     return fd;
 }
@@ -88,6 +89,17 @@ static void make_devices(void) {
     for (int i = 0; i < COUNT(nodes); i++) TRY(mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)));
     for (int i = 0; i < COUNT(links); i++) TRY(symlink(links[i][0], links[i][1]));
     umask(022);
+}
+
+/* A single thread that moves itself (pid 0) by the file "tasks" is spared the lock that every other way into a v1
+ * cgroup takes, and with it a wait of milliseconds for RCU. The v2 cgroup of a hybrid layout it was born in. */
+static void join_cgroups(void) {
+    char dir[PATH_MAX];
+    for (int i = 0; i < hierarchy_count; i++) {
+        if (i == unified) continue;
+        snprintf(dir, sizeof dir, "%s/" NAME, hierarchies[i]);
+        TRY(write(open_in(dir, "tasks", O_WRONLY), "0", 1));
+    }
 }
 
 /* On v1 the container sees its own cgroup of each hierarchy; one call makes all of these mounts read-only. */
@@ -147,7 +159,10 @@ static void child(const char *rootfs, char **program, int go) {
     mount_all();
     make_devices();
     mask();
-    if (hierarchy_count > 1) TRY(read(go, &byte, 1));
+    if (hierarchy_count > 1) {
+        TRY(read(go, &byte, 1));
+        join_cgroups();
+    }
     mount_cgroups();
     TRY(mount(0, ".", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0));
     TRY(syscall(SYS_pivot_root, ".", "."));
@@ -214,8 +229,8 @@ static void allow_devices_v2(int cgroup) {
     TRY(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
 }
 
-/* Makes the container's cgroup of one v1 hierarchy and moves the process there. A cpuset starts empty. */
-static void join(const char *hierarchy, const char *pid) {
+/* The container's cgroup of one v1 hierarchy. A cpuset starts empty. */
+static void make_cgroup_v1(const char *hierarchy) {
     char dir[PATH_MAX], cpus[PATH_MAX];
     const char *kind = strrchr(hierarchy, '/') + 1, *memory = getenv("MEMORY");
     snprintf(dir, sizeof dir, "%s/" NAME, hierarchy);
@@ -231,46 +246,48 @@ static void join(const char *hierarchy, const char *pid) {
     }
     if (!strcmp(kind, "devices")) allow_devices_v1(dir);
     if (!strcmp(kind, "memory") && memory) put(dir, "memory.limit_in_bytes", memory);
-    put(dir, "cgroup.procs", pid);
 }
 
-static int make_cgroup_v2(void) {
+/* The v2 cgroup, for the child to be born in; on a hybrid layout it has no controllers and so no limits. */
+static int make_cgroup_v2(const char *hierarchy) {
     char dir[PATH_MAX];
     const char *memory = getenv("MEMORY");
-    snprintf(dir, sizeof dir, "%s/" NAME, hierarchies[0]);
+    snprintf(dir, sizeof dir, "%s/" NAME, hierarchy);
     TRY(make_dir(dir));
-    if (memory) put(dir, "memory.max", memory);
-    int cgroup = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    TRY(cgroup);
-    allow_devices_v2(cgroup);
+    int cgroup = open_in(dir, ".", O_RDONLY | O_DIRECTORY);
+    if (hierarchy_count == 1) {
+        if (memory) put(dir, "memory.max", memory);
+        allow_devices_v2(cgroup);
+    }
     return cgroup;
 }
 
 int main(int argc, char **argv) {
     char pid[32], dir[PATH_MAX];
-    int go[2] = {-1, -1}, status, v1;
+    int go[2] = {-1, -1}, status;
     if (argc < 4) return fprintf(stderr, "usage: floor ROOTFS HIERARCHIES PROGRAM [ARG...]\n"), 2;
-    for (char *word = strtok(argv[2], ","); word && hierarchy_count < COUNT(hierarchies); word = strtok(0, ","))
+    for (char *word = strtok(argv[2], ","); word && hierarchy_count < COUNT(hierarchies); word = strtok(0, ",")) {
+        if (!strcmp(word, "/sys/fs/cgroup") || !strcmp(word, "/sys/fs/cgroup/unified")) unified = hierarchy_count;
         hierarchies[hierarchy_count++] = word;
-    v1 = hierarchy_count > 1;
-
-    /* The network namespace could be made by the child, so that the parent need not wait; measured, it is slower. */
-    struct clone_args clone = {.flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET, .exit_signal = SIGCHLD};
-    if (v1) {
-        TRY(pipe2(go, O_CLOEXEC));
-    } else {
-        clone.cgroup = make_cgroup_v2();
-        clone.flags |= NEW_CGROUP | INTO_CGROUP;
     }
+
+    struct clone_args clone = {.flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET, .exit_signal = SIGCHLD};
+    if (unified >= 0) {
+        clone.cgroup = make_cgroup_v2(hierarchies[unified]);
+        clone.flags |= INTO_CGROUP;
+    }
+    if (hierarchy_count == 1) clone.flags |= NEW_CGROUP;
+    else TRY(pipe2(go, O_CLOEXEC));
     pid_t process = syscall(SYS_clone3, &clone, sizeof clone);
     TRY(process);
     if (!process) child(argv[1], argv + 3, go[0]);
 
-    snprintf(pid, sizeof pid, "%d", process);
-    if (v1) {
-        for (int i = 0; i < hierarchy_count; i++) join(hierarchies[i], pid);
+    if (hierarchy_count > 1) {
+        for (int i = 0; i < hierarchy_count; i++)
+            if (i != unified) make_cgroup_v1(hierarchies[i]);
         TRY(write(go[1], "x", 1));
     }
+    snprintf(pid, sizeof pid, "%d", process);
     TRY(make_dir(STATE));
     put(STATE, "state", pid);
 

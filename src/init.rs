@@ -58,7 +58,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let user_namespace = plan.namespaces.has(kind::USER);
     // First, for nearly everything that follows is checked against our ids in the user namespace.
     if plan.namespaces.maps.is_some() {
-        if !inherited.link.wait(Step::Mapped) {
+        if inherited.link.wait(Step::Mapped).is_none() {
             orphaned();
         }
         identity::become_root()?;
@@ -75,6 +75,8 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources)?;
     inherited.doors.enter()?;
+    // Where the caller may run says nothing about the container.
+    process::reset_affinity().context("sched_setaffinity", "")?;
     // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
     if plan.namespaces.new & kind::CGROUP != 0 {
         namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
@@ -112,6 +114,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     rootfs.enter()?;
     // From here on a path of the host cannot be named, and no descriptor leads there.
     drop(rootfs);
+    sys::fd::close_dropped();
 
     identity::set_limits(plan)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
@@ -127,12 +130,11 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let args = process::Vector::new(plan.process.args);
     let env = exec::environment(&plan.process, home);
 
+    let Some(ignored) = inherited.link.wait(Step::Recorded) else { orphaned() };
+    exec::reset_signals(ignored, inherited.signal_mask);
     inherited.link.ready();
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
-    } else if !inherited.link.wait(Step::Start) {
-        orphaned();
     }
-    exec::reset_signals(inherited.signal_mask);
     exec::replace(program, &args, &env)
 }

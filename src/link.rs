@@ -16,8 +16,8 @@ use crate::sys::{AsFd, OwnedFd, socket};
 pub enum Step {
     /// The id maps of its user namespace are written.
     Mapped = b'M',
-    /// The state is on disk: it may become the user's program.
-    Start = b'S',
+    /// The state is on disk: it may go on to the user's program. With it come the signals that the caller ignores.
+    Recorded = b'S',
 }
 
 /// What init tells the runtime.
@@ -52,9 +52,15 @@ pub fn pair() -> Result<(Parent, Child)> {
 }
 
 impl Parent {
-    /// Tells init to go on. That it is dead shows in its report.
-    pub fn tell(&self, step: Step) {
-        let _ = socket::send(self.0.as_fd(), &[step as u8]);
+    /// Tells init to go on, with what belongs to the step. That it is dead shows in its report.
+    pub fn tell(&self, step: Step, value: u32) {
+        let [a, b, c, d] = value.to_le_bytes();
+        let _ = socket::send(self.0.as_fd(), &[step as u8, a, b, c, d]);
+    }
+
+    /// In init, where this end is not wanted, or it would never see the end of the runtime.
+    pub fn close(self) {
+        self.0.close();
     }
 
     /// Waits for what init has to say.
@@ -79,11 +85,20 @@ impl Parent {
 }
 
 impl Child {
-    /// Waits until the runtime has come to a step. Returns false if the runtime is gone: then nobody wants us.
+    /// Waits until the runtime has come to a step; what belongs to it. `None` if the runtime is gone: then nobody
+    /// wants us.
     #[must_use]
-    pub fn wait(&self, step: Step) -> bool {
-        let mut byte = [0];
-        matches!(socket::recv(self.0.as_fd(), &mut byte), Ok([told]) if *told == step as u8)
+    pub fn wait(&self, step: Step) -> Option<u32> {
+        let mut buffer = [0; 8];
+        match socket::recv(self.0.as_fd(), &mut buffer) {
+            Ok([told, a, b, c, d]) if *told == step as u8 => Some(u32::from_le_bytes([*a, *b, *c, *d])),
+            _ => None,
+        }
+    }
+
+    /// In the runtime, where this end is not wanted.
+    pub fn close(self) {
+        self.0.close();
     }
 
     /// Tells the runtime that all is done.
@@ -110,12 +125,12 @@ mod tests {
     #[test]
     fn steps_and_reports_cross() {
         let (parent, child) = pair().expect("a socket pair");
-        parent.tell(Step::Mapped);
-        parent.tell(Step::Start);
-        assert!(child.wait(Step::Mapped) && child.wait(Step::Start));
+        parent.tell(Step::Mapped, 0);
+        parent.tell(Step::Recorded, 0x1234_5678);
+        assert_eq!((child.wait(Step::Mapped), child.wait(Step::Recorded)), (Some(0), Some(0x1234_5678)));
         child.ready();
         assert!(child.failed(&Error::errno("open", &"x".repeat(4000), Errno::NOENT)));
-        drop(child);
+        child.close();
         assert!(matches!(parent.hear(), Ok(Report::Ready)));
         let Ok(Report::Failed(error)) = parent.hear() else { panic!("not failed") };
         assert_eq!(format!("{error}").len(), MAX - 1);
@@ -125,7 +140,7 @@ mod tests {
     #[test]
     fn a_dead_runtime_is_noticed() {
         let (parent, child) = pair().expect("a socket pair");
-        drop(parent);
-        assert!(!child.wait(Step::Start));
+        parent.close();
+        assert_eq!(child.wait(Step::Recorded), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Style};
 use crate::log::{self, Level};
-use crate::sys::fd::{self, BorrowedFd, IntoRawFd};
+use crate::sys::fd::{self, BorrowedFd};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{CWD, memory};
 
@@ -34,7 +34,7 @@ pub fn configure(level: Level, path: Option<&CStr>, json: bool) -> Result<()> {
         let opened = file::openat(CWD, path, flags, Mode::from_raw_mode(0o600));
         // It stays open to the very end: whoever still runs may have something to say.
         let log = opened.context_with("open log", format_args!("{}", path.to_bytes().escape_ascii()))?;
-        DESTINATION.store(log.into_raw_fd(), Ordering::Relaxed);
+        DESTINATION.store(log.leak(), Ordering::Relaxed);
     }
     JSON.store(json, Ordering::Relaxed);
     log::set(level, sink);

@@ -76,9 +76,11 @@ fn spawn_in_user_namespace(
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Spawned> {
     let (ours, theirs) = socket::pair().context("socketpair", "to the process in between")?;
-    match process::clone3(0, None).context("clone3", "the process in between")? {
+    // It is born in the cgroup, and init with it: from within the user namespace nobody may enter.
+    match process::clone3(0, cgroup).context("clone3", "the process in between")? {
         Clone::Parent { pid, pidfd } => {
-            drop((theirs, pidfd));
+            theirs.close();
+            drop(pidfd);
             let mut buffer = [0; 2048];
             let told = socket::recv(ours.as_fd(), &mut buffer).context("recv", "from the process in between")?;
             let told: Result<i32> = match told {
@@ -92,10 +94,9 @@ fn spawn_in_user_namespace(
             Ok(Spawned::Runtime { pid, pidfd })
         }
         Clone::Child => {
-            drop(ours);
-            let born = join(plan, fds).and_then(|()| {
-                process::clone3_sibling(new, cgroup).context("clone3", "the container's init")
-            });
+            ours.close();
+            let born = join(plan, fds)
+                .and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
             match born {
                 Ok(0) => return Ok(Spawned::Init),
                 Ok(pid) => {

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use super::child::{self, Spawned};
 use super::foreground::{self, Init};
 use super::process::Stat;
-use super::state::{EXEC_FIFO, State, StateDir};
+use super::state::{EXEC_FIFO, Lock, State, StateDir};
 use super::{CreateRequest, Manager};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
@@ -40,11 +40,13 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     if request.detach {
         return Ok(0);
     }
+    fd::close_dropped();
     let code = match &made.master {
         Some(master) => foreground::relay(&made.init, master)?,
         None => foreground::supervise(&made.init)?,
     };
     if !request.keep {
+        made.dir.lock(Lock::Exclusive)?;
         made.cgroup.remove()?;
         made.dir.remove()?;
     }
@@ -70,7 +72,6 @@ struct Made<'a> {
 fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
     let listen_fds = listen_fds(context)?;
     check_preserved(request.preserve_fds + listen_fds)?;
-    file::fill_standard().context("open", "/dev/null")?;
     fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
@@ -180,7 +181,10 @@ impl<'a> Maker<'_, 'a> {
         match child::spawn(plan, &fds, doors.birthplace())? {
             Spawned::Init => {
                 // These must close when the runtime dies: the link, and the lock on the state.
-                drop((parent, console.ours, undo.dir.take()));
+                parent.close();
+                if let Some(dir) = undo.dir.take() {
+                    dir.close();
+                }
                 let inherited = Inherited {
                     link: ours,
                     sources: Some(sources),
@@ -195,7 +199,8 @@ impl<'a> Maker<'_, 'a> {
             }
             Spawned::Runtime { pid, pidfd } => undo.init = Some(Init { pid, pidfd }),
         }
-        drop((ours, sources, fds, start, doors, console.theirs));
+        ours.close();
+        drop((sources, fds, start, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
         self.meanwhile(&mut state, dir, init, &parent)?;
@@ -207,22 +212,23 @@ impl<'a> Maker<'_, 'a> {
         if let Some(maps) = &self.plan.namespaces.maps {
             put_proc(init.pid, "uid_map", maps.uid)?;
             put_proc(init.pid, "gid_map", maps.gid)?;
-            link.tell(Step::Mapped);
+            link.tell(Step::Mapped, 0);
         }
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
-        let stat = Stat::of(init.pid)?;
-        state.start_time = stat.map_or(0, |stat| stat.start_time);
+        let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
+        state.start_time = stat.start_time;
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
         if self.until == Until::Created {
+            link.tell(Step::Recorded, stat.ignored);
             self.hear_ready(link, init)?;
             return write_pid_file();
         }
         write_pid_file()?;
-        link.tell(Step::Start);
+        link.tell(Step::Recorded, stat.ignored);
         self.hear_ready(link, init)?;
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
@@ -293,7 +299,8 @@ fn listen_fds(context: &super::Context) -> Result<u32> {
 
 fn check_preserved(count: u32) -> Result<()> {
     for number in (3..).take(count as usize) {
-        if !file::is_open(fd::inherited(number)) {
+        // One that is close-on-exec is not the caller's but ours, as the log's.
+        if !fd::is_inherited(number) {
             let subject = memory::format(format_args!("{number}"));
             return Err(Error::because("preserve the descriptor", subject, "is not open"));
         }

@@ -21,6 +21,8 @@ pub struct Stat {
     pub threads: u32,
     /// Field 22: when it started, in clock ticks since boot.
     pub start_time: u64,
+    /// Field 33: the signals from 1 to 31 that it ignores, bit 0 for the first.
+    pub ignored: u32,
 }
 
 /// Which freezer may hold a process.
@@ -59,7 +61,8 @@ impl Stat {
         let letter = *fields.next()?.as_bytes().first()?;
         let threads = fields.nth(20 - 4)?.parse().ok()?;
         let start_time = fields.nth(22 - 21)?.parse().ok()?;
-        Some(Stat { letter, threads, start_time })
+        let ignored = fields.nth(33 - 23)?.parse().ok()?;
+        Some(Stat { letter, threads, start_time, ignored })
     }
 
     /// Whether it is the process that started then, and runs.
@@ -154,11 +157,11 @@ mod tests {
 
     #[test]
     fn the_name_of_a_process_cannot_lie() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 3 18 4242 20 21\n";
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 3 18 4242 23 24 25 26 27 28 29 30 31 32 4096 34\n";
         for name in ["sh", "a b", ") Z (", "x) R 1 2 3", ""] {
             let line = format!("17 ({name}) {rest}");
             let stat = Stat::parse(line.as_bytes());
-            assert_eq!(stat, Some(Stat { letter: b'S', threads: 3, start_time: 4242 }), "{line}");
+            assert_eq!(stat, Some(Stat { letter: b'S', threads: 3, start_time: 4242, ignored: 4096 }), "{line}");
         }
         for bad in ["", "1 (x", "1 (x)", "1 (x) S", "1 (x) S 1 2 3"] {
             assert_eq!(Stat::parse(bad.as_bytes()), None, "{bad}");
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn zombies_have_ended_unless_a_thread_goes_on() {
-        let stat = |letter, threads| Stat { letter, threads, start_time: 1 };
+        let stat = |letter, threads| Stat { letter, threads, start_time: 1, ignored: 0 };
         assert!(stat(b'Z', 1).has_ended() && stat(b'X', 0).has_ended());
         assert!(!stat(b'Z', 2).has_ended() && !stat(b'T', 1).has_ended());
     }

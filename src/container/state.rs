@@ -221,6 +221,12 @@ impl StateDir {
         self.lock.set(Lock::None);
     }
 
+    /// In init, which shares the lock, but must not keep it when the runtime dies.
+    pub fn close(self) {
+        self.dir.close();
+        self.root.close();
+    }
+
     /// The directory, for the other files in it.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

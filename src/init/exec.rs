@@ -115,12 +115,10 @@ pub(super) fn wait_for_start(fifo: &OwnedFd) -> Result<()> {
     time::wait_readable(fifo.as_fd(), None).context("wait for", "start").map(drop)
 }
 
-/// The caller may have ignored signals, which execve(2) would hand on (a Go program does that to SIGPIPE, nohup(1) to
-/// SIGHUP), and we have blocked them.
-pub(super) fn reset_signals(mask: process::SignalSet) {
-    const SIGKILL: u32 = 9;
-    const SIGSTOP: u32 = 19;
-    for signal in (1..32).filter(|signal| !matches!(*signal, SIGKILL | SIGSTOP)) {
+/// The caller may have ignored signals (bit 0 is the first), which execve(2) would hand on: a Go program does that to
+/// SIGPIPE, nohup(1) to SIGHUP. And we have blocked them all.
+pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
+    for signal in (1..32).filter(|signal| ignored >> (signal - 1) & 1 != 0) {
         process::reset_signal(signal);
     }
     process::set_signal_mask(mask);

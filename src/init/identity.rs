@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::plan::identity::Capabilities;
 use crate::rootfs::Rootfs;
 use crate::sys::{AsFd, file, memory, process, security};
-use crate::warn;
+use crate::{debug, warn};
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such.
 pub(super) fn become_root() -> Result<()> {
@@ -114,8 +114,9 @@ fn set_capabilities(wanted: &Capabilities) -> Result<()> {
                 // Not permitted, not inheritable, or not known to the kernel: it cannot be granted.
                 Ok(()) => {}
                 Err(Errno::PERM | Errno::INVAL) => {
+                    // The usual template asks for ambient capabilities that are not inheritable: no warning each time.
                     for name in Capabilities::names(1 << capability) {
-                        warn!("process.capabilities.ambient: CAP_{name} cannot be granted, ignored");
+                        debug!("process.capabilities.ambient: CAP_{name} cannot be granted, ignored");
                     }
                 }
                 Err(errno) => return Err(Error::errno("raise", "process.capabilities.ambient", errno)),

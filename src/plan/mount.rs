@@ -153,7 +153,8 @@ static OPTIONS: &[(&str, Meaning)] = &[
     ("mand", on(c"mand")), ("nomand", off(c"mand")),
     ("lazytime", on(c"lazytime")), ("nolazytime", off(c"lazytime")),
     ("iversion", on(c"iversion")), ("noiversion", off(c"iversion")),
-    ("silent", on(c"silent")), ("loud", off(c"silent")),
+    // What the kernel says about a failing mount, fsopen(2) tells us, not the kernel log.
+    ("silent", Meaning::Nothing), ("loud", Meaning::Nothing),
 
     ("remount", Meaning::Refused),
     ("idmap", Meaning::Refused), ("ridmap", Meaning::Refused),

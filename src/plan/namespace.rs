@@ -85,7 +85,7 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
             return Err(wrong("type", format_args!("\"time\" is not supported yet")));
         }
         let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == word) else {
-            return Err(wrong("type", format_args!("invalid namespace type: {word:?}")));
+            return Err(wrong("type", format_args!("unknown value {word:?}")));
         };
         if seen & kind != 0 {
             return Err(wrong("type", format_args!("duplicate namespace type: {word:?}")));

@@ -4,7 +4,7 @@ use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
 use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
-use crate::sys::{AsFd, CWD, file, memory, process};
+use crate::sys::{AsFd, file, memory, process};
 
 impl Rootfs<'_> {
     /// The last attributes of the root, then the change.
@@ -18,11 +18,6 @@ impl Rootfs<'_> {
             let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
             mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
         }
-        if let Propagation { kind: kind @ (propagation::SHARED | propagation::UNBINDABLE), recursive } = root.propagation
-        {
-            let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
-            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
-        }
         if !root.pivot {
             hide_host_mounts()?;
         }
@@ -33,6 +28,12 @@ impl Rootfs<'_> {
         } else {
             // It lies on top of the namespace's root already; a pivot would need that not to be the initial ramfs.
             process::chroot_to_cwd().context("chroot", "/")?;
+        }
+        // A shared mount cannot be pivoted to.
+        if let Propagation { kind: kind @ (propagation::SHARED | propagation::UNBINDABLE), recursive } = root.propagation
+        {
+            let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
+            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
         process::chdir(c"/").context("chdir", "/")
     }
@@ -45,7 +46,6 @@ fn hide_host_mounts() -> Result<()> {
     let table = file::open(c"/proc/self/mountinfo").context("open", "/proc/self/mountinfo")?;
     let table = file::read_to_end(table.as_fd(), LIMIT).context("read", "/proc/self/mountinfo")?;
     let table = core::str::from_utf8(table).unwrap_or("");
-    let _ = CWD;
     for line in table.lines().rev() {
         let Some((left, right)) = line.split_once(" - ") else { continue };
         if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {

@@ -1,11 +1,133 @@
-//! Descriptors: owned ones are closed once, by `drop`; borrowed ones cannot outlive what they borrow from.
+//! Descriptors: owned ones are closed once, after `drop`; borrowed ones cannot outlive what they borrow from.
+//!
+//! What is dropped is not closed at once but with the next few dozen, by close_range(2) where the numbers follow each
+//! other: a start makes about a hundred descriptors, and most of our programs end before there is anything to close.
+//! Where somebody waits for the end of a pipe or a lock, `close` closes at once.
 
-pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 pub use rustix::fs::CWD;
 
 use super::memory::Growing;
 use super::file::{Mode, OFlags};
 use super::{Errno, Result, call};
+
+/// A descriptor of ours.
+#[derive(Debug)]
+pub struct OwnedFd(RawFd);
+
+impl OwnedFd {
+    /// A descriptor that the kernel has just made for us.
+    ///
+    /// # Safety
+    /// Nobody else owns the number.
+    #[must_use]
+    pub(super) unsafe fn from_raw(number: RawFd) -> OwnedFd {
+        OwnedFd(number)
+    }
+
+    /// Closes it now.
+    pub fn close(self) {
+        close_run(self.0, self.0);
+        core::mem::forget(self);
+    }
+
+    /// Leaves it open for good.
+    pub fn leak(self) -> RawFd {
+        let number = self.0;
+        core::mem::forget(self);
+        number
+    }
+}
+
+impl From<rustix::fd::OwnedFd> for OwnedFd {
+    fn from(fd: rustix::fd::OwnedFd) -> OwnedFd {
+        OwnedFd(rustix::fd::IntoRawFd::into_raw_fd(fd))
+    }
+}
+
+impl AsFd for OwnedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: ours, and closed only by `drop` or `close`, which a borrow forbids.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+impl Drop for OwnedFd {
+    fn drop(&mut self) {
+        DONE.put(self.0);
+    }
+}
+
+/// The descriptors that are done with.
+struct Done {
+    /// Held for a few instructions; only tests have threads.
+    busy: AtomicBool,
+    numbers: UnsafeCell<heapless::Vec<RawFd, 48>>,
+}
+
+// SAFETY: `busy` guards the list.
+unsafe impl Sync for Done {}
+
+static DONE: Done = Done { busy: AtomicBool::new(false), numbers: UnsafeCell::new(heapless::Vec::new()) };
+
+impl Done {
+    fn with(&self, f: impl FnOnce(&mut heapless::Vec<RawFd, 48>)) {
+        while self.busy.swap(true, Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        // SAFETY: `busy` is ours.
+        f(unsafe { &mut *self.numbers.get() });
+        self.busy.store(false, Ordering::Release);
+    }
+
+    fn put(&self, number: RawFd) {
+        self.with(|numbers| {
+            if numbers.push(number).is_err() {
+                close_all(numbers);
+                // There is room now.
+                let _ = numbers.push(number);
+            }
+        });
+    }
+}
+
+/// Closes everything that was dropped: before we wait for long, or give the process to somebody else.
+pub fn close_dropped() {
+    DONE.with(close_all);
+}
+
+fn close_all(numbers: &mut heapless::Vec<RawFd, 48>) {
+    numbers.sort_unstable();
+    let mut rest = &numbers[..];
+    while let [first, ..] = *rest {
+        // As long as one number follows the other it is one run.
+        let length = (first..).zip(rest).take_while(|(expected, number)| expected == *number).count();
+        close_run(first, first + length as RawFd - 1);
+        rest = &rest[length..];
+    }
+    numbers.clear();
+}
+
+/// Closes descriptors that are ours and that nobody borrows any more.
+fn close_run(first: RawFd, last: RawFd) {
+    use linux_raw_sys::general::{__NR_close, __NR_close_range};
+    if first != last {
+        let args = [first as usize, last as usize, 0, 0, 0, 0];
+        // SAFETY: all in the range were dropped.
+        match unsafe { super::raw("close_range", __NR_close_range, args) } {
+            // Before Linux 5.9: one by one.
+            Err(Errno::NOSYS) => {}
+            _ => return,
+        }
+    }
+    for number in first..=last {
+        // SAFETY: as above. EINTR or not, the number is free afterwards: close(2).
+        let _ = unsafe { super::raw("close", __NR_close, [number as usize, 0, 0, 0, 0, 0]) };
+    }
+}
 
 /// The standard descriptors, 0, 1 and 2: the caller of the program vouches for them.
 #[must_use]
@@ -84,6 +206,12 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     call("fcntl", || rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK))
 }
 
+/// F_GETFD: whether a descriptor is open, and would be after execve(2).
+#[must_use]
+pub fn is_inherited(number: RawFd) -> bool {
+    call("fcntl", || rustix::io::fcntl_getfd(inherited(number))).is_ok_and(|flags| flags.is_empty())
+}
+
 /// Sets close-on-exec on one inherited descriptor, by number.
 ///
 /// # Errors
@@ -102,7 +230,7 @@ impl FdList {
 
     /// Appends a descriptor, or an empty place.
     pub fn push(&mut self, fd: Option<OwnedFd>) {
-        self.0.push(fd.map_or(FdList::NONE, IntoRawFd::into_raw_fd));
+        self.0.push(fd.map_or(FdList::NONE, OwnedFd::leak));
     }
 
     /// The descriptor at a place.
@@ -118,7 +246,7 @@ impl FdList {
         let place = self.0.as_mut_slice().get_mut(index)?;
         let fd = core::mem::replace(place, FdList::NONE);
         // SAFETY: it was an `OwnedFd` when it came, and is not here any more.
-        (fd != FdList::NONE).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+        (fd != FdList::NONE).then(|| unsafe { OwnedFd::from_raw(fd) })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, fd, memory, ret
 /// # Errors
 /// The kernel's.
 pub fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-    retry("openat", || rustix::fs::openat(dir, path, flags | OFlags::CLOEXEC, mode))
+    retry("openat", || rustix::fs::openat(dir, path, flags | OFlags::CLOEXEC, mode)).map(OwnedFd::from)
 }
 
 /// Opens a file of the host by path for reading.
@@ -319,13 +319,7 @@ pub fn flock(file: BorrowedFd<'_>, operation: FlockOperation) -> Result<()> {
 /// # Errors
 /// EMFILE, ENFILE.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    call("pipe2", || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC))
-}
-
-/// F_GETFD: whether a descriptor is open at all.
-#[must_use]
-pub fn is_open(file: BorrowedFd<'_>) -> bool {
-    call("fcntl", || rustix::io::fcntl_getfd(file)).is_ok()
+    call("pipe2", || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)).map(|(read, write)| (read.into(), write.into()))
 }
 
 /// Opens /dev/null on every standard descriptor that is closed, so that nothing of ours gets their numbers.
@@ -341,9 +335,9 @@ pub fn fill_standard() -> Result<()> {
         if asked.revents().contains(PollFlags::NVAL) {
             let null = openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty())?;
             fd::dup_to_standard(null.as_fd(), number)?;
-            if fd::AsRawFd::as_raw_fd(&null) == number {
+            if fd::AsRawFd::as_raw_fd(&null.as_fd()) == number {
                 // It landed there by itself: it stays.
-                let _ = fd::IntoRawFd::into_raw_fd(null);
+                null.leak();
             }
         }
     }

@@ -19,7 +19,7 @@ pub fn open_tree_clone(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Res
     if path.is_empty() {
         flags |= OpenTreeFlags::AT_EMPTY_PATH;
     }
-    call("open_tree", || rustix::mount::open_tree(dir, path, flags))
+    call("open_tree", || rustix::mount::open_tree(dir, path, flags)).map(OwnedFd::from)
 }
 
 /// move_mount(2): attaches what `tree` is the root of onto what `target` is.
@@ -131,7 +131,7 @@ impl FsContext {
     /// # Errors
     /// ENODEV if the kernel has no such file system.
     pub fn open(fs: &CStr) -> Result<FsContext> {
-        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)).map(FsContext)
+        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)).map(|context| FsContext(context.into()))
     }
 
     /// fsconfig(2), FSCONFIG_SET_FLAG.
@@ -163,6 +163,7 @@ impl FsContext {
                 rustix::mount::MountAttrFlags::from_bits_retain(attr_set as u32),
             )
         })
+        .map(OwnedFd::from)
     }
 
     /// What the file system says about the last failure, if anything: the message log of fsopen(2), cut to the buffer.

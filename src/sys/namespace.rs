@@ -79,7 +79,8 @@ pub fn loopback_up() -> Result<()> {
                 Err(errno)
             }
         })
-    })?;
+    })
+    .map(super::OwnedFd::from)?;
     let mut request = IfReq { name: [0; 16], flags: IFF_UP | IFF_RUNNING, rest: [0; 22] };
     request.name[..2].copy_from_slice(b"lo");
     let args = [socket.as_fd().as_raw_fd() as usize, SIOCSIFFLAGS, core::ptr::from_ref(&request) as usize, 0, 0, 0];

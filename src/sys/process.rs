@@ -9,7 +9,7 @@ use linux_raw_sys::general::{
 };
 use linux_raw_sys::prctl::PR_SET_CHILD_SUBREAPER;
 
-use super::fd::{AsRawFd, FromRawFd, RawFd};
+use super::fd::{AsRawFd, RawFd};
 use super::{BorrowedFd, Errno, OwnedFd, Result, arch, call, raw, retry};
 
 /// exit_group(2).
@@ -72,7 +72,7 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
         pid => Ok(Clone::Parent {
             pid: pid as i32,
             // SAFETY: the kernel just made it for us.
-            pidfd: unsafe { OwnedFd::from_raw_fd(core::ptr::read_volatile(&raw const pidfd)) },
+            pidfd: unsafe { OwnedFd::from_raw(core::ptr::read_volatile(&raw const pidfd)) },
         }),
     }
 }
@@ -81,15 +81,23 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
 ///
 /// # Errors
 /// The kernel's.
-pub fn clone3_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
-    let mut args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
-    if let Some(cgroup) = cgroup {
-        args.flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+pub fn clone3_sibling(flags: u64) -> Result<i32> {
+    let args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
     let args = [core::ptr::from_ref(&args) as usize, size_of::<CloneArgs>(), 0, 0, 0, 0];
     // SAFETY: as in `clone3`, but the kernel writes nothing.
     unsafe { raw("clone3", __NR_clone3, args) }.map(|pid| pid as i32)
+}
+
+/// Lets the process run on every processor that its cpuset allows: sched_setaffinity(2).
+///
+/// # Errors
+/// EINVAL if it may run on none.
+pub fn reset_affinity() -> Result<()> {
+    // The kernel takes as many bits as it has processors, and ignores the rest.
+    let all = [u64::MAX; 128];
+    let args = [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel reads that many bytes.
+    unsafe { raw("sched_setaffinity", linux_raw_sys::general::__NR_sched_setaffinity, args) }.map(drop)
 }
 
 /// What execve(2) takes: pointers to C strings with a null at the end, made before the clone.
@@ -143,7 +151,7 @@ pub fn getegid() -> u32 {
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: takes numbers; the descriptor that it returns is ours.
     unsafe {
-        raw("pidfd_open", __NR_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw_fd(fd as RawFd))
+        raw("pidfd_open", __NR_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw(fd as RawFd))
     }
 }
 
@@ -259,7 +267,7 @@ pub fn signalfd(set: SignalSet) -> Result<OwnedFd> {
         0,
     ];
     // SAFETY: the kernel reads the set; the descriptor that it returns is ours.
-    unsafe { raw("signalfd4", __NR_signalfd4, args).map(|fd| OwnedFd::from_raw_fd(fd as RawFd)) }
+    unsafe { raw("signalfd4", __NR_signalfd4, args).map(|fd| OwnedFd::from_raw(fd as RawFd)) }
 }
 
 /// The next signal that a signalfd has; `None` if there is none now.

@@ -51,7 +51,7 @@ impl<'fd> Root<'fd> {
             });
             match result {
                 Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
-                other => return other,
+                other => return other.map(OwnedFd::from),
             }
         }
     }

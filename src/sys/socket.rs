@@ -18,7 +18,8 @@ use super::{BorrowedFd, Errno, OwnedFd, Result, call, retry};
 pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
     let socket = call("socket", || {
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-    })?;
+    })
+    .map(OwnedFd::from)?;
     let address = SocketAddrUnix::new(path)?;
     retry("connect", || rustix::net::connect(&socket, &address))?;
     Ok(socket)
@@ -32,6 +33,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     call("socketpair", || {
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
     })
+    .map(|(one, other)| (one.into(), other.into()))
 }
 
 /// Sends one message.
@@ -80,7 +82,7 @@ pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             for fd in fds {
-                found = Some(fd);
+                found = Some(fd.into());
             }
         }
     }

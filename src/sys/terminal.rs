@@ -39,7 +39,7 @@ pub fn pty_number(master: BorrowedFd<'_>) -> Result<u32> {
 pub fn peer(master: BorrowedFd<'_>) -> Result<OwnedFd> {
     use rustix::pty::OpenptFlags;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    call("ioctl", || rustix::pty::ioctl_tiocgptpeer(master, flags))
+    call("ioctl", || rustix::pty::ioctl_tiocgptpeer(master, flags)).map(OwnedFd::from)
 }
 
 /// Makes the terminal the controlling one of our session: TIOCSCTTY.

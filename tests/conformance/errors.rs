@@ -159,10 +159,6 @@ const MISTAKES: &[Mistake] = &[
         "process.rlimits[1].type: unknown value \"RLIMIT_FOO\"",
     ),
     (
-        |c| c.config["process"]["capabilities"]["bounding"].push("CAP_FOO").expect("push"),
-        "process.capabilities.bounding[3]: unknown value \"CAP_FOO\"",
-    ),
-    (
         |c| c.config["linux"]["namespaces"].push(object! { "type": "foo" }).expect("push"),
         "linux.namespaces[5].type: unknown value \"foo\"",
     ),

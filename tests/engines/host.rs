@@ -64,6 +64,14 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+impl Output {
+    /// The last line of stderr; before it may stand a warning of the runtime, whose stderr an engine takes for the
+    /// container's.
+    pub(crate) fn last_error(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+}
+
 /// Runs a command to its end with `stdin`. One that hangs is ended after a minute, with status 124 or 137.
 pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
     let mut limited = Command::new("timeout");
@@ -125,7 +133,7 @@ pub(crate) fn has_controller(name: &str) -> bool {
             .is_ok_and(|all| all.split(' ').any(|c| c.trim() == name))
 }
 
-/// Removes a cgroup and those below it in every hierarchy. Busy ones stay.
+/// Removes a cgroup and those below it in every hierarchy, as soon as the last process there has been reaped.
 pub(crate) fn remove_cgroups(name: &str) {
     fn remove(dir: &Path) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -135,7 +143,11 @@ pub(crate) fn remove_cgroups(name: &str) {
         }
         let _ = fs::remove_dir(dir);
     }
-    cgroups(name).iter().for_each(|dir| remove(dir));
+    let dirs = cgroups(name);
+    eventually(|| {
+        dirs.iter().for_each(|dir| remove(dir));
+        !dirs.iter().any(|dir| dir.exists())
+    });
 }
 
 /// The processes that have this text in their command line.

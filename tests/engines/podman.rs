@@ -175,36 +175,47 @@ fn two_at_once() {
 
 fn read_only() {
     let output = run(&["--read-only", "busybox", "touch", "/new"]);
-    assert_eq!((output.status, output.stderr.as_str()), (1, "touch: /new: Read-only file system\n"));
+    assert_eq!((output.status, output.last_error()), (1, "touch: /new: Read-only file system"));
+}
+
+/// The line of /proc/mounts about a mount point.
+fn mount_line(options: &[&str], point: &str) -> String {
+    let output = run(&[options, &["busybox", "grep", &format!(" {point} "), "/proc/mounts"]].concat());
+    assert_eq!(output.status, 0, "{output:?}");
+    output.stdout
 }
 
 fn tmpfs() {
-    let options =
-        run(&["--tmpfs", "/scratch:size=1m,mode=700", "busybox", "grep", " /scratch ", "/proc/mounts"]).stdout;
-    assert!(options.starts_with("tmpfs /scratch tmpfs rw,nosuid,nodev"), "{options}");
-    assert!(options.contains("size=1024k") && options.contains("mode=700"), "{options}");
+    let line = mount_line(&["--tmpfs", "/scratch:size=1m,mode=700"], "/scratch");
+    assert!(line.starts_with("tmpfs /scratch tmpfs rw,nosuid,nodev"), "{line}");
+    assert!(line.contains("size=1024k") && line.contains("mode=700"), "{line}");
 }
 
 fn shm_size() {
-    let options = run(&["--shm-size", "1m", "busybox", "grep", " /dev/shm ", "/proc/mounts"]).stdout;
-    assert!(options.contains("size=1024k"), "{options}");
+    let line = mount_line(&["--shm-size", "1m"], "/dev/shm");
+    assert!(line.contains("size=1024k"), "{line}");
+}
+
+/// A directory of the host, removed with the store.
+fn volume(name: &str) -> PathBuf {
+    let dir = shared().dir.join(name);
+    fs::create_dir(&dir).unwrap();
+    dir
 }
 
 fn volume_read_write() {
-    let dir = host::new_dir("volume");
+    let dir = volume("read-write");
     prints(&["-v", &format!("{}:/data", dir.display()), "busybox", "sh", "-c", "echo kept >/data/file"], "");
     assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "kept\n");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 fn volume_read_only() {
-    let dir = host::new_dir("volume");
+    let dir = volume("read-only");
     fs::write(dir.join("file"), "from the host\n").unwrap();
     let volume = format!("{}:/data:ro", dir.display());
     let output = run(&["-v", &volume, "busybox", "sh", "-c", "cat /data/file; touch /data/new"]);
-    assert_eq!(output.stdout, "from the host\n");
-    assert_eq!((output.status, output.stderr.as_str()), (1, "touch: /data/new: Read-only file system\n"));
-    fs::remove_dir_all(dir).unwrap();
+    assert_eq!(output.stdout, "from the host\n", "{output:?}");
+    assert_eq!((output.status, output.last_error()), (1, "touch: /data/new: Read-only file system"));
 }
 
 // ---- identity and privileges ----------------------------------------------------------------------------------
@@ -299,7 +310,7 @@ fn pids_limit_1() {
         run(&["--pids-limit", "1", "busybox", "cat", "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max"]);
     assert_eq!(output.stdout, "1\n", "{output:?}");
     let output = run(&["--pids-limit", "1", "busybox", "sh", "-c", "sleep 0; echo forked"]);
-    assert_eq!(output.stderr, "sh: can't fork: Resource temporarily unavailable\n", "{output:?}");
+    assert_eq!(output.last_error(), "sh: can't fork: Resource temporarily unavailable", "{output:?}");
 }
 
 fn cpus() {
