@@ -69,12 +69,7 @@ fn clone(new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
 
 /// A user namespace is joined: what is new belongs to it, so somebody has to be in it to make the rest. That is a
 /// process in between, which makes init as our child, not its own, tells its pid, and ends.
-fn spawn_in_user_namespace(
-    plan: &Plan<'_>,
-    fds: &FdList,
-    new: u64,
-    cgroup: Option<BorrowedFd<'_>>,
-) -> Result<Spawned> {
+fn spawn_in_user_namespace(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
     let (ours, theirs) = socket::pair().context("socketpair", "to the process in between")?;
     // It is born in the cgroup, and init with it: from within the user namespace nobody may enter.
     match process::clone3(0, cgroup).context("clone3", "the process in between")? {
@@ -95,8 +90,8 @@ fn spawn_in_user_namespace(
         }
         Clone::Child => {
             ours.close();
-            let born = join(plan, fds)
-                .and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
+            let born =
+                join(plan, fds).and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
             match born {
                 Ok(0) => return Ok(Spawned::Init),
                 Ok(pid) => {

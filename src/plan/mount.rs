@@ -79,12 +79,21 @@ enum Meaning {
     /// Says nothing.
     Nothing,
     /// Sets attributes after clearing others (the opposite, or the rest of the group).
-    Attr { set: u64, clear: u64, recursive: bool },
+    Attr {
+        set: u64,
+        clear: u64,
+        recursive: bool,
+    },
     Propagation(Propagation),
-    Bind { recursive: bool },
+    Bind {
+        recursive: bool,
+    },
     CopyUp,
     /// A flag of the file system (a superblock flag, for fsconfig), given or taken back.
-    Super { flag: &'static CStr, on: bool },
+    Super {
+        flag: &'static CStr,
+        on: bool,
+    },
     /// Known, and refused until it is done.
     Refused,
 }
@@ -202,7 +211,8 @@ struct Collected<'a> {
 }
 
 fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Result<Mount<'a>> {
-    let wrong = |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
+    let wrong =
+        |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
     let refused = |field: &str| wrong(field, format_args!("not supported yet"));
     let Some(destination) = mount.destination.filter(|path| !path.is_empty()) else {
         return Err(wrong("destination", format_args!("is required")));
@@ -346,7 +356,10 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
 
 fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: &Collected<'a>) -> Result<What<'a>> {
     let Some(source) = mount.source.filter(|path| !path.is_empty()) else {
-        return Err(Error::config(format_args!("mounts[{index}].source"), format_args!("is required for a bind mount")));
+        return Err(Error::config(
+            format_args!("mounts[{index}].source"),
+            format_args!("is required for a bind mount"),
+        ));
     };
     if let Some(word) = all.supers.as_slice().first().or(all.data.as_slice().first().map(|datum| &datum.key)) {
         let word = word.to_str().unwrap_or("?");

@@ -107,7 +107,7 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
         ));
     }
     let maps = if new & kind::USER != 0 {
-        Some(Maps { uid: lines("uidMappings", &linux.uid_mappings)?, gid: lines("gidMappings", &linux.gid_mappings)? })
+        Some(Maps { uid: lines("uidMappings", linux.uid_mappings)?, gid: lines("gidMappings", linux.gid_mappings)? })
     } else {
         for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
             if !maps.is_empty() && seen & kind::USER == 0 {
@@ -124,7 +124,10 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
 
 fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
     if maps.is_empty() {
-        return Err(Error::config(format_args!("linux.{field}"), format_args!("is required with a new user namespace")));
+        return Err(Error::config(
+            format_args!("linux.{field}"),
+            format_args!("is required with a new user namespace"),
+        ));
     }
     if maps.len() > MAX_LINES {
         return Err(Error::config(

@@ -131,7 +131,8 @@ impl FsContext {
     /// # Errors
     /// ENODEV if the kernel has no such file system.
     pub fn open(fs: &CStr) -> Result<FsContext> {
-        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)).map(|context| FsContext(context.into()))
+        call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC))
+            .map(|context| FsContext(context.into()))
     }
 
     /// fsconfig(2), FSCONFIG_SET_FLAG.

@@ -4,8 +4,8 @@ use core::ffi::{CStr, c_char};
 
 use linux_raw_sys::general::{
     __NR_clone3, __NR_execve, __NR_exit_group, __NR_getpid, __NR_kill, __NR_pidfd_open, __NR_pidfd_send_signal,
-    __NR_prlimit64, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_setsid, __NR_wait4, CLONE_PARENT, CLONE_PIDFD,
-    SIG_SETMASK, SIGCHLD, WNOHANG,
+    __NR_prlimit64, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_setsid, __NR_wait4,
+    CLONE_PARENT, CLONE_PIDFD, SIG_SETMASK, SIGCHLD, WNOHANG,
 };
 use linux_raw_sys::prctl::PR_SET_CHILD_SUBREAPER;
 

@@ -2,7 +2,9 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::{__NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_setgroups, __NR_setresgid, __NR_setresuid};
+use linux_raw_sys::general::{
+    __NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_setgroups, __NR_setresgid, __NR_setresuid,
+};
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
     PR_SET_NO_NEW_PRIVS,
