@@ -116,14 +116,19 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop(rootfs);
     sys::fd::close_dropped();
 
+    identity::give_standard_streams(plan, user_namespace)?;
     identity::set_limits(plan)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
-    let entered = process::chdir(plan.process.cwd);
+    // The root we are in already.
+    let cwd = plan.process.cwd;
+    let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
     identity::drop_privileges(plan, user_namespace)?;
     if entered.is_err() {
-        process::chdir(plan.process.cwd).context("chdir", plan.process.cwd.to_str().unwrap_or("?"))?;
+        process::chdir(cwd).context("chdir", cwd.to_str().unwrap_or("?"))?;
     }
-    exec::check_cwd()?;
+    if cwd != c"/" {
+        exec::check_cwd()?;
+    }
     exec::keep_descriptors(plan)?;
     // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
     let program = exec::find(&plan.process)?;

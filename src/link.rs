@@ -69,10 +69,15 @@ impl Parent {
     /// The kernel's.
     pub fn hear(&self) -> Result<Report> {
         let mut buffer = [0; MAX];
-        let message = match socket::recv(self.0.as_fd(), &mut buffer) {
-            Err(Errno::CONNRESET) => &[],
-            message => message.context("recv", "from the container's init")?,
-        };
+        let failed = |errno| Error::errno("recv", "from the container's init", errno);
+        let length = match socket::recv(self.0.as_fd(), &mut buffer) {
+            // It closed its end without having read all that we said. What it said itself is still there.
+            Err(Errno::CONNRESET) => socket::recv(self.0.as_fd(), &mut buffer),
+            message => message,
+        }
+        .map_err(failed)?
+        .len();
+        let message = &buffer[..length];
         Ok(match message {
             [] => Report::Closed,
             [READY, ..] => Report::Ready,
@@ -134,6 +139,16 @@ mod tests {
         assert!(matches!(parent.hear(), Ok(Report::Ready)));
         let Ok(Report::Failed(error)) = parent.hear() else { panic!("not failed") };
         assert_eq!(format!("{error}").len(), MAX - 1);
+        assert!(matches!(parent.hear(), Ok(Report::Closed)));
+    }
+
+    #[test]
+    fn a_report_arrives_though_init_heard_nothing() {
+        let (parent, child) = pair().expect("a socket pair");
+        parent.tell(Step::Recorded, 0);
+        assert!(child.failed(&Error::errno("open", "/x", Errno::NOENT)));
+        child.close();
+        assert!(matches!(parent.hear(), Ok(Report::Failed(_))));
         assert!(matches!(parent.hear(), Ok(Report::Closed)));
     }
 

@@ -13,14 +13,16 @@ mod mask;
 mod mount;
 mod pivot;
 
+use core::ffi::CStr;
+
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount_to, open_tree_clone, propagation};
+use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
 
 pub use cgroup::Hierarchy;
 
@@ -39,7 +41,8 @@ impl Sources {
     /// A source that does not exist or cannot be opened.
     pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
         let path = plan.root.path;
-        let root = open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let root =
+            open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
         let mut binds = FdList::default();
         for mount in plan.mounts {
             binds.push(match mount.what {
@@ -60,7 +63,7 @@ impl Sources {
 #[cold]
 fn open_failed(path: &str, errno: Errno) -> Error {
     if errno == Errno::NOENT {
-        return Error::because("the rootfs path", crate::sys::memory::format(format_args!("`{path}`")), "does not exist")
+        return Error::because("the rootfs path", memory::format(format_args!("`{path}`")), "does not exist")
             .with(errno);
     }
     Error::errno("open the rootfs", path, errno)
@@ -70,11 +73,28 @@ fn open_failed(path: &str, errno: Errno) -> Error {
 pub struct Rootfs<'a> {
     plan: &'a Plan<'a>,
     sources: Sources,
-    /// The roots of the mounts that later steps come back to.
+    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
     dev: Option<OwnedFd>,
     proc: Option<OwnedFd>,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
+}
+
+/// Where something is attached.
+enum Place<'r> {
+    /// On what a path led to.
+    At(OwnedFd),
+    /// On a name in a directory of ours.
+    In(BorrowedFd<'r>, &'static CStr),
+}
+
+impl Place<'_> {
+    fn attach(&self, tree: BorrowedFd<'_>) -> Result<(), Errno> {
+        match self {
+            Place::At(target) => move_mount(tree, target.as_fd()),
+            Place::In(directory, name) => move_mount_to(tree, *directory, name),
+        }
+    }
 }
 
 impl<'a> Rootfs<'a> {
@@ -112,20 +132,18 @@ impl<'a> Rootfs<'a> {
     /// The kernel's, with the mount's place and destination.
     pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
         for mount in self.plan.mounts {
-            let tree = match mount.what {
-                What::Cgroup => {
-                    self.mount_cgroups(mount, hierarchies)?;
-                    continue;
-                }
-                _ => self.mount(mount)?,
+            let (tree, ours) = match mount.what {
+                What::Cgroup => (self.mount_cgroups(mount, hierarchies).map(|()| None)?, false),
+                What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
+                What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
             };
             match mount.role {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
-                    self.dev = Some(tree);
+                    self.dev = tree.filter(|_| ours);
                 }
-                Role::Proc => self.proc = Some(tree),
-                Role::DevPts | Role::Other => {}
+                Role::Proc => self.proc = tree,
+                Role::Other => {}
             }
         }
         Ok(())
@@ -144,13 +162,15 @@ impl<'a> Rootfs<'a> {
 
     /// Opens a file of the container for reading, or says that there is none.
     #[must_use]
-    pub fn open_file(&self, path: &core::ffi::CStr) -> Option<OwnedFd> {
+    pub fn open_file(&self, path: &CStr) -> Option<OwnedFd> {
         self.root().open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()
     }
 
     /// Makes a directory of the container if it is missing; that it cannot be made shows when it is used.
-    pub fn make_directory(&self, path: &core::ffi::CStr) {
-        let _ = self.root().resolve_or_make(path, Make::Directory);
+    pub fn make_directory(&self, path: &CStr) {
+        if path != c"/" {
+            let _ = self.root().resolve_or_make(path, Make::Directory);
+        }
     }
 
     /// Opens the terminal multiplexer of the container's devpts: pts(4).
@@ -180,36 +200,41 @@ impl<'a> Rootfs<'a> {
     /// The kernel's.
     pub fn mount_console(&self, terminal: BorrowedFd<'_>) -> Result<()> {
         let tree = open_tree_clone(terminal, c"", false).context("open_tree", "the container's terminal")?;
-        let target = self.target(&console_path(), Make::File)?;
-        crate::sys::mount::move_mount(tree.as_fd(), target.as_fd()).context("move_mount", "/dev/console")
+        let place = self.place(&Path { given: c"/dev/console", normal: "/dev/console" }, Make::File)?;
+        place.attach(tree.as_fd()).context("move_mount", "/dev/console")
+    }
+
+    /// A path that is a mere name in the `/dev` or `/proc` that we have made.
+    fn in_ours(&self, path: &str) -> Option<(BorrowedFd<'_>, &'static CStr)> {
+        let (directory, name) = match (path.strip_prefix("/dev/"), path.strip_prefix("/proc/")) {
+            (Some(name), _) => (self.dev.as_ref()?, name),
+            // These are links.
+            (_, Some("self" | "thread-self" | "net" | "mounts")) => return None,
+            (_, Some(name)) => (self.proc.as_ref()?, name),
+            _ => return None,
+        };
+        let plain = !matches!(name, "" | "." | "..") && !name.contains('/');
+        if plain { Some((directory.as_fd(), memory::cstr(name)?)) } else { None }
     }
 
     /// Where a mount or a file of ours goes, made if it is missing.
-    fn target(&self, path: &Path<'_>, make: Make) -> Result<OwnedFd> {
-        let target = match (&self.dev, path.normal.strip_prefix("/dev/")) {
-            // The common case: a name in the /dev that we have just mounted, where nothing can lie in wait.
-            (Some(dev), Some(name)) if !self.foreign_dev && !name.contains('/') => made_in(dev.as_fd(), name, make),
-            _ => self.root().resolve_or_make(path.given, make),
+    fn place(&self, path: &Path<'_>, make: Make) -> Result<Place<'_>> {
+        let place = match self.in_ours(path.normal) {
+            Some((directory, name)) => make_in(directory, name, make).map(|()| Place::In(directory, name)),
+            None => self.root().resolve_or_make(path.given, make).map(Place::At),
         };
-        target.context("make the mount point", path.normal)
+        place.context("make the mount point", path.normal)
     }
 }
 
-fn console_path() -> Path<'static> {
-    Path { given: c"/dev/console", normal: "/dev/console" }
-}
-
-/// A directory or file directly in a directory of our own.
-fn made_in(dir: BorrowedFd<'_>, name: &str, make: Make) -> Result<OwnedFd, Errno> {
-    let name = crate::sys::memory::cstr(name).ok_or(Errno::INVAL)?;
-    let flags = OFlags::PATH | OFlags::NOFOLLOW;
-    match make {
-        Make::Directory => file::mkdirat(dir, name, 0o755),
+/// A directory or an empty file in a directory of ours.
+fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<(), Errno> {
+    let made = match make {
+        Make::Directory => file::mkdirat(directory, name, 0o755),
         Make::File => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
-            file::openat(dir, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+            file::openat(directory, name, flags, Mode::from_raw_mode(0o644)).map(drop)
         }
-    }
-    .or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })?;
-    file::openat(dir, name, flags, Mode::empty())
+    };
+    made.or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })
 }

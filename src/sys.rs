@@ -33,11 +33,10 @@ pub type Result<T> = core::result::Result<T, Errno>;
 /// Every system call passes here.
 #[inline(always)]
 fn call<T>(name: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    let traced = log::enabled(log::Level::Trace);
-    let before = if traced { time::monotonic_raw() } else { 0 };
+    let before = trace_begin();
     let result = f();
-    if traced {
-        trace(name, before, result.as_ref().err().copied());
+    if before != 0 {
+        trace_end(name, before, result.as_ref().err().copied());
     }
     result
 }
@@ -53,9 +52,15 @@ fn retry<T>(name: &'static str, mut f: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
+/// The time, or 0 if nobody wants to know.
+#[inline(never)]
+fn trace_begin() -> u64 {
+    if log::enabled(log::Level::Trace) { time::monotonic_raw() } else { 0 }
+}
+
 #[cold]
 #[inline(never)]
-fn trace(name: &'static str, before: u64, errno: Option<Errno>) {
+fn trace_end(name: &'static str, before: u64, errno: Option<Errno>) {
     let micros = (time::monotonic_raw() - before) / 1000;
     let answer = errno.map_or("ok", errno::describe);
     log::log(log::Level::Trace, format_args!("{name}: {answer} ({micros} us)"));
@@ -65,7 +70,7 @@ fn trace(name: &'static str, before: u64, errno: Option<Errno>) {
 ///
 /// # Safety
 /// The arguments must be what call `number` expects: pointers valid for as long as the kernel uses them.
-#[inline(always)]
+#[inline(never)]
 unsafe fn raw(name: &'static str, number: u32, args: [usize; 6]) -> Result<usize> {
     let [a, b, c, d, e, f] = args;
     call(name, || {

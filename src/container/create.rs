@@ -18,7 +18,7 @@ use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
-use crate::{spec, warn};
+use crate::{debug, log, spec, warn};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;
@@ -95,6 +95,9 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         },
     )?);
     check_terminal(plan, request, until)?;
+    if log::enabled(log::Level::Debug) {
+        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
+    }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
     let maker = Maker { context, request, until, plan, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
@@ -197,7 +200,10 @@ impl<'a> Maker<'_, 'a> {
                 };
                 init::main(plan, inherited)
             }
-            Spawned::Runtime { pid, pidfd } => undo.init = Some(Init { pid, pidfd }),
+            Spawned::Runtime { pid, pidfd } => {
+                debug!("the container's init is process {pid}");
+                undo.init = Some(Init { pid, pidfd });
+            }
         }
         ours.close();
         drop((sources, fds, start, doors, console.theirs));
@@ -252,7 +258,10 @@ impl<'a> Maker<'_, 'a> {
         if self.cgroup.oom_killed() {
             return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
         }
-        Error::says(format_args!("container `{}`: its init ended before it was ready, with code {status}", self.plan.id))
+        Error::says(format_args!(
+            "container `{}`: its init ended before it was ready, with code {status}",
+            self.plan.id
+        ))
     }
 
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.

@@ -69,6 +69,6 @@ fn names(root: &OwnedFd) -> core::result::Result<&'static [&'static str], Errno>
         Ok::<(), Errno>(())
     })?;
     let names = names.finish();
-    names.sort_unstable();
+    memory::sort(names);
     Ok(names)
 }

@@ -17,11 +17,9 @@ pub(super) fn check_cwd() -> Result<()> {
     match process::getcwd(&mut buffer) {
         Ok([b'/', ..]) | Err(Errno::RANGE) => Ok(()),
         Ok(_) => Err(Error::because("process.cwd", "", "the current working directory is not an absolute path")),
-        Err(Errno::NOENT) => Err(Error::because(
-            "process.cwd",
-            "",
-            "the working directory is not accessible from the current namespace",
-        )),
+        Err(Errno::NOENT) => {
+            Err(Error::because("process.cwd", "", "the working directory is not accessible from the current namespace"))
+        }
         Err(errno) => Err(Error::errno("getcwd", "", errno)),
     }
 }
@@ -86,9 +84,11 @@ fn not_found(word: &str, place: &str) -> Error {
 fn not_executable(path: &CStr) -> Error {
     let word = path.to_str().unwrap_or("?");
     match file::fstatat(CWD, path, AtFlags::empty()) {
-        Ok(stat) if stat.st_mode & 0o111 == 0 => {
-            Error::errno("the path", memory::format(format_args!("`{word}` exists but it is not executable")), Errno::PERM)
-        }
+        Ok(stat) if stat.st_mode & 0o111 == 0 => Error::errno(
+            "the path",
+            memory::format(format_args!("`{word}` exists but it is not executable")),
+            Errno::PERM,
+        ),
         _ => Error::errno("open", quoted(word), Errno::ACCESS),
     }
 }

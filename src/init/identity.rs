@@ -6,8 +6,9 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::Plan;
 use crate::plan::identity::Capabilities;
 use crate::rootfs::Rootfs;
-use crate::sys::{AsFd, file, memory, process, security};
-use crate::{debug, warn};
+use crate::sys::file::{self, FileType};
+use crate::sys::{AsFd, fd, memory, process, security};
+use crate::warn;
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such.
 pub(super) fn become_root() -> Result<()> {
@@ -36,7 +37,11 @@ pub(super) fn set_limits(plan: &Plan<'_>) -> Result<()> {
         process::setrlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
             let subject = memory::format(format_args!("process.rlimits[{}]", limit.index));
             let error = Error::errno("setrlimit", subject, errno);
-            if errno == Errno::PERM { error.hint("a hard limit can only be raised with CAP_SYS_RESOURCE") } else { error }
+            if errno == Errno::PERM {
+                error.hint("a hard limit can only be raised with CAP_SYS_RESOURCE")
+            } else {
+                error
+            }
         })?;
     }
     Ok(())
@@ -65,7 +70,11 @@ pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<(
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
     }
     // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
-    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+    if (user.uid, user.gid) == (0, 0) {
+        Ok(())
+    } else {
+        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
+    }
 }
 
 #[cold]
@@ -83,7 +92,9 @@ fn drop_bounding(keep: u64) -> Result<()> {
             Ok(()) => {}
             // Past the last one that the kernel has.
             Err(Errno::INVAL) => break,
-            Err(errno) => return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno)),
+            Err(errno) => {
+                return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno));
+            }
         }
     }
     Ok(())
@@ -105,22 +116,45 @@ fn set_capabilities(wanted: &Capabilities) -> Result<()> {
         }
         Err(errno) => return Err(Error::errno("capset", "process.capabilities", errno)),
     };
-    for name in Capabilities::names(refused) {
-        warn!("process.capabilities: CAP_{name} cannot be granted, ignored");
+    warn_of("process.capabilities", refused);
+    let mut refused = 0;
+    for capability in (0..64).filter(|bit| wanted.ambient >> bit & 1 != 0) {
+        match security::raise_ambient(capability) {
+            Ok(()) => {}
+            // Not permitted, not inheritable, or not known to the kernel.
+            Err(Errno::PERM | Errno::INVAL) => refused |= 1 << capability,
+            Err(errno) => return Err(Error::errno("raise", "process.capabilities.ambient", errno)),
+        }
     }
-    if wanted.ambient != 0 {
-        for capability in (0..64).filter(|bit| wanted.ambient >> bit & 1 != 0) {
-            match security::raise_ambient(capability) {
-                // Not permitted, not inheritable, or not known to the kernel: it cannot be granted.
-                Ok(()) => {}
-                Err(Errno::PERM | Errno::INVAL) => {
-                    // The usual template asks for ambient capabilities that are not inheritable: no warning each time.
-                    for name in Capabilities::names(1 << capability) {
-                        debug!("process.capabilities.ambient: CAP_{name} cannot be granted, ignored");
-                    }
-                }
-                Err(errno) => return Err(Error::errno("raise", "process.capabilities.ambient", errno)),
-            }
+    warn_of("process.capabilities.ambient", refused);
+    Ok(())
+}
+
+/// One line for all that cannot be granted.
+fn warn_of(field: &str, refused: u64) {
+    if refused != 0 {
+        let names =
+            Capabilities::names(refused).fold("", |names, name| memory::format(format_args!("{names} CAP_{name}")));
+        warn!("{field}: cannot be granted, ignored:{names}");
+    }
+}
+
+/// The standard streams are the user's, who may open `/dev/stdout` by name; but a terminal or a device is somebody
+/// else's, and so is what a file system does not want to give away.
+pub(super) fn give_standard_streams(plan: &Plan<'_>, user_namespace: bool) -> Result<()> {
+    let user = &plan.process.user;
+    if (user.uid == 0 && !user_namespace) || plan.process.terminal.is_some() {
+        return Ok(());
+    }
+    for number in 0..3 {
+        let stream = fd::standard(number);
+        let Ok(stat) = file::fstat(stream) else { continue };
+        if matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::BlockDevice) {
+            continue;
+        }
+        match file::fchown(stream, user.uid, stat.st_gid) {
+            Ok(()) | Err(Errno::INVAL | Errno::PERM | Errno::ROFS | Errno::BADF | Errno::NOENT) => {}
+            Err(errno) => return Err(Error::errno("chown", "a standard stream", errno)),
         }
     }
     Ok(())
@@ -149,7 +183,8 @@ mod tests {
 
     #[test]
     fn home_is_found_by_uid() {
-        let table = b"root:x:0:0:root:/root:/bin/sh\n#comment\n1000:x:0:0::/trap:/bin/sh\nuser:x:1000:1000::/home/user:/x\n";
+        let table =
+            b"root:x:0:0:root:/root:/bin/sh\n#comment\n1000:x:0:0::/trap:/bin/sh\nuser:x:1000:1000::/home/user:/x\n";
         assert_eq!(home_of(table, 0), Some("/root"));
         assert_eq!(home_of(table, 1000), Some("/home/user"));
         assert_eq!(home_of(table, 5), None);

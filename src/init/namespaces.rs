@@ -47,6 +47,7 @@ fn one(join: &Join<'_>, place: usize, fds: &FdList) -> Result<(), Errno> {
 #[must_use]
 pub fn failed(join: &Join<'_>, errno: Errno) -> Error {
     let path = join.path.to_str().unwrap_or("?");
-    let subject = memory::format(format_args!("linux.namespaces[{}], the {} namespace {path}", join.index, name(join.kind)));
+    let subject =
+        memory::format(format_args!("linux.namespaces[{}], the {} namespace {path}", join.index, name(join.kind)));
     Error::errno("join", subject, errno)
 }

@@ -41,7 +41,13 @@ pub enum What<'a> {
     /// A tree of the host: `bind` or, recursive, `rbind`. A relative source is one of the bundle.
     Bind { source: &'a CStr, recursive: bool },
     /// A file system of its own.
-    Filesystem { fs: &'a CStr, source: &'a CStr, data: &'a [Datum<'a>] },
+    Filesystem {
+        fs: &'a CStr,
+        source: &'a CStr,
+        data: &'a [Datum<'a>],
+        /// The data as mount(2) takes it, if it can.
+        words: Option<&'a CStr>,
+    },
     /// The container's cgroups, in whatever layout the host has.
     Cgroup,
 }
@@ -65,8 +71,6 @@ pub struct Propagation {
 pub enum Role {
     /// `/dev`: the device nodes are made in it.
     Dev,
-    /// `/dev/pts`: terminals come from it.
-    DevPts,
     /// `/proc`.
     Proc,
     /// Anything else.
@@ -227,7 +231,6 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
         path_below_root(destination).ok_or_else(|| wrong("destination", format_args!("contains a NUL byte")))?;
     let role = match destination.normal {
         "/dev" => Role::Dev,
-        "/dev/pts" => Role::DevPts,
         "/proc" => Role::Proc,
         _ => Role::Other,
     };
@@ -381,11 +384,32 @@ fn filesystem<'a>(
     for flag in supers.as_slice() {
         data.push(Datum { key: flag, value: None });
     }
+    let data = data.finish();
     Ok(What::Filesystem {
         fs: cstr(kind, format_args!("mounts[{index}].type"))?,
         source: cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?,
-        data: data.finish(),
+        data,
+        words: words(data),
     })
+}
+
+/// `key=value,flag`, unless a comma in a value would be taken for the end of it, or it is all too long.
+fn words<'a>(data: &[Datum<'_>]) -> Option<&'a CStr> {
+    /// A page, with the NUL: mount(2).
+    const LIMIT: usize = 4095;
+    let mut pieces = Growing::new();
+    for datum in data {
+        let (key, value) = (datum.key.to_str().ok()?, datum.value.map_or(Some(""), |value| value.to_str().ok())?);
+        if value.contains(',') {
+            return None;
+        }
+        let separator = if pieces.is_empty() { "" } else { "," };
+        let equals = if datum.value.is_some() { "=" } else { "" };
+        for piece in [separator, key, equals, value] {
+            pieces.push(piece);
+        }
+    }
+    memory::joined(pieces.as_slice()).filter(|words| words.count_bytes() <= LIMIT)
 }
 
 #[cfg(test)]

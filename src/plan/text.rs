@@ -143,7 +143,7 @@ impl Display for Mount<'_> {
                 let how = if recursive { "rbind" } else { "bind" };
                 write!(f, "{how} {} on {to}", text(source))?;
             }
-            What::Filesystem { fs, source, data } => {
+            What::Filesystem { fs, source, data, .. } => {
                 write!(f, "mount {} from {} on {to}", text(fs), text(source))?;
                 fmt_attr(f, &MountAttr { attr_set: self.attr, ..MountAttr::default() })?;
                 for datum in data {

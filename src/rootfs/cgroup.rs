@@ -7,7 +7,7 @@ use super::Rootfs;
 use super::mount::failed;
 use crate::error::{Errno, Error, Result};
 use crate::plan::mount::Mount;
-use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, move_mount, move_mount_to, open_tree_clone};
+use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
 use crate::sys::{AsFd, CWD, OwnedFd, file};
@@ -27,29 +27,27 @@ pub struct Hierarchy<'a> {
 impl Rootfs<'_> {
     /// Makes it out of the hierarchies that the container is in.
     pub(super) fn mount_cgroups(&self, mount: &Mount<'_>, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
-        let target = self.target(&mount.destination, Make::Directory)?;
+        let place = self.place(&mount.destination, Make::Directory)?;
         if let [only] = hierarchies
             && only.name.is_empty()
         {
             let tree = self.unified(mount, only)?;
-            return move_mount(tree.as_fd(), target.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
+            return place.attach(tree.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
         }
         let wrong = |doing| move |errno| failed(mount, doing, errno);
         let tmpfs = || {
             let context = FsContext::open(c"tmpfs")?;
             context.set_string(c"mode", c"755")?;
-            context.set_string(c"size", c"1024k")?;
             context.mount(mount.attr & !attr::RDONLY)
         };
         let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
-        move_mount(tmpfs.as_fd(), target.as_fd()).map_err(wrong("move_mount"))?;
+        place.attach(tmpfs.as_fd()).map_err(wrong("move_mount"))?;
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
         for hierarchy in hierarchies {
             let tree = match open_tree_clone(CWD, hierarchy.path, false) {
                 Err(Errno::NOENT) => continue,
-                tree => tree.map_err(|errno| {
-                    Error::errno("open the cgroup", hierarchy.path.to_str().unwrap_or("?"), errno)
-                })?,
+                tree => tree
+                    .map_err(|errno| Error::errno("open the cgroup", hierarchy.path.to_str().unwrap_or("?"), errno))?,
             };
             file::mkdirat(tmpfs.as_fd(), hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
             move_mount_to(tree.as_fd(), tmpfs.as_fd(), hierarchy.name).map_err(wrong("move_mount"))?;

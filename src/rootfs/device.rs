@@ -2,11 +2,11 @@
 
 use core::ffi::CStr;
 
-use super::{Rootfs, made_in};
+use super::{Rootfs, make_in};
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::device::{Device, LINKS};
 use crate::sys::file::{self, AtFlags, Dev, FileType};
-use crate::sys::mount::{MountAttr, attr, mount_setattr, move_mount, open_tree_clone};
+use crate::sys::mount::{MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
 use crate::sys::root::Make;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
 
@@ -38,7 +38,7 @@ impl Rootfs<'_> {
             Ok(()) => {}
             Err(Errno::EXIST) => return check_existing(device, dir, cname),
             // A user namespace makes no nodes, nor does a runtime without CAP_MKNOD: the host's serve.
-            Err(Errno::PERM) => return bind_node(device, dir, name),
+            Err(Errno::PERM) => return bind_node(device, dir, cname),
             Err(errno) => return Err(Error::errno("mknod", path, errno)),
         }
         if (device.uid, device.gid) != (0, 0) {
@@ -75,10 +75,10 @@ impl Rootfs<'_> {
 }
 
 /// The host's node of the same path, in place of one of our own.
-fn bind_node(device: &Device<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+fn bind_node(device: &Device<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     let tree = host_node(device.path.given, device.kind, device.dev)?;
-    let target = made_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
-    move_mount(tree.as_fd(), target.as_fd()).context("move_mount", device.path.normal)
+    make_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
+    move_mount_to(tree.as_fd(), dir, name).context("move_mount", device.path.normal)
 }
 
 /// What is there already must be the very device; an image may have brought anything (CVE-2026-88265).
@@ -103,8 +103,7 @@ pub(super) fn host_node(path: &CStr, kind: FileType, dev: Dev) -> Result<OwnedFd
     if !is_node(&stat, kind, dev) {
         return Err(Error::because("open the host's", text, "is not the device that it should be"));
     }
-    let attr =
-        MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
+    let attr = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
     mount_setattr(tree.as_fd(), false, &attr).context("mount_setattr", text)?;
     Ok(tree)
 }

@@ -5,12 +5,12 @@
 
 use core::ffi::CStr;
 
-use super::Rootfs;
 use super::device::host_node;
+use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::file::{self, FileType, makedev};
-use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, move_mount, open_tree_clone};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::file::{self, AtFlags, FileType, makedev};
+use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
+use crate::sys::{AsFd, OwnedFd};
 
 /// A source that is attached again and again: itself the first time, clones of it from then on. (A detached mount can
 /// be cloned only from Linux 6.15 on, an attached one always.)
@@ -20,12 +20,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn attach(&mut self, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    fn attach(&mut self, place: &Place<'_>) -> Result<(), Errno> {
         if core::mem::replace(&mut self.used, true) {
             let clone = open_tree_clone(self.tree.as_fd(), c"", false)?;
-            return move_mount(clone.as_fd(), target);
+            return place.attach(clone.as_fd());
         }
-        move_mount(self.tree.as_fd(), target)
+        place.attach(self.tree.as_fd())
     }
 }
 
@@ -38,16 +38,32 @@ impl Rootfs<'_> {
         let mut directory: Option<Shared> = None;
         let mut null: Option<Shared> = None;
         for path in self.plan.masked_paths {
-            let Some(target) = self.existing(path)? else { continue };
-            let stat = file::fstat(target.as_fd()).context("fstat", text(path))?;
-            let shared = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
+                continue;
+            };
+            let shared = if kind == FileType::Directory {
                 or_make(&mut directory, empty_directory)?
             } else {
                 or_make(&mut null, || host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3)))?
             };
-            shared.attach(target.as_fd()).context("mask", text(path))?;
+            shared.attach(&place).context("mask", text(path))?;
         }
         Ok(())
+    }
+
+    /// What is there, and of what kind.
+    fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
+        let (place, stat) = match self.in_ours(text(path)) {
+            Some((directory, name)) => {
+                (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
+            }
+            None => {
+                let target = self.root().resolve(path)?;
+                let stat = file::fstat(target.as_fd())?;
+                (Place::At(target), stat)
+            }
+        };
+        Ok((place, FileType::from_raw_mode(stat.st_mode)))
     }
 
     /// Makes the paths that exist read-only, with what is mounted below them.
@@ -57,19 +73,33 @@ impl Rootfs<'_> {
     pub fn make_readonly(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for path in self.plan.readonly_paths {
-            let Some(target) = self.existing(path)? else { continue };
-            let tree = open_tree_clone(target.as_fd(), c"", true).context("open_tree", text(path))?;
+            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
+                continue;
+            };
             mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", text(path))?;
-            move_mount(tree.as_fd(), target.as_fd()).context("make read-only", text(path))?;
+            place.attach(tree.as_fd()).context("make read-only", text(path))?;
         }
         Ok(())
     }
 
-    fn existing(&self, path: &CStr) -> Result<Option<OwnedFd>> {
-        match self.root().resolve(path) {
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
-            target => target.context("resolve", text(path)).map(Some),
+    /// What is there, as a detached tree to go over it.
+    fn clone_of(&self, path: &CStr) -> Result<(Place<'_>, OwnedFd), Errno> {
+        match self.in_ours(text(path)) {
+            Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
+            None => {
+                let target = self.root().resolve(path)?;
+                let tree = open_tree_clone(target.as_fd(), c"", true)?;
+                Ok((Place::At(target), tree))
+            }
         }
+    }
+}
+
+/// A path that is not there, or that may not be looked at, needs no protection.
+fn missing_is_none<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
+        result => result.map(Some),
     }
 }
 
@@ -83,7 +113,6 @@ fn or_make(place: &mut Option<Shared>, make: impl FnOnce() -> Result<OwnedFd>) -
 fn empty_directory() -> Result<OwnedFd> {
     let make = || {
         let context = FsContext::open(c"tmpfs")?;
-        context.set_string(c"nr_inodes", c"1")?;
         context.set_string(c"mode", c"555")?;
         context.mount(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)
     };

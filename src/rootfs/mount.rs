@@ -2,64 +2,69 @@
 
 use core::ffi::CStr;
 
-use super::Rootfs;
+use super::{Place, Rootfs, make_in};
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Datum, Mount, What};
 use crate::sys::file::{self, FileType};
-use crate::sys::mount::{FsContext, attr, mount_setattr, move_mount};
+use crate::sys::mount::{FsContext, attr, mount_in_cwd, mount_setattr};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, process};
 
 impl Rootfs<'_> {
-    /// Makes one mount and returns its root.
-    pub(super) fn mount(&mut self, mount: &Mount<'_>) -> Result<OwnedFd> {
-        match mount.what {
-            What::Bind { .. } => self.bind(mount),
-            What::Filesystem { fs, source, data } => self.filesystem(mount, fs, source, data),
-            What::Cgroup => Err(failed(mount, "mount", Errno::INVAL)),
-        }
-    }
-
-    fn bind(&mut self, mount: &Mount<'_>) -> Result<OwnedFd> {
+    /// Takes a tree of the host that was opened beforehand.
+    pub(super) fn bind(&mut self, mount: &Mount<'_>) -> Result<()> {
         let tree = self.sources.binds.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
         change(mount, tree.as_fd())?;
-        let target = match self.root().resolve(mount.destination.given) {
-            Err(Errno::NOENT) => self.target(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
-            target => target.map_err(|errno| failed(mount, "openat2", errno))?,
+        let place = match self.root().resolve(mount.destination.given) {
+            Err(Errno::NOENT) => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
+            target => Place::At(target.map_err(|errno| failed(mount, "openat2", errno))?),
         };
-        attach(mount, tree.as_fd(), target.as_fd())?;
-        Ok(tree)
+        attach(mount, tree.as_fd(), &place)
     }
 
-    fn filesystem(&mut self, mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<OwnedFd> {
-        // An image must not lead these two astray by a link (CVE-2019-19921).
-        let target = if fs == c"proc" || fs == c"sysfs" {
-            self.plain_target(mount)?
-        } else {
-            self.target(&mount.destination, Make::Directory)?
+    /// Makes a file system of its own; its root, unless mount(2) attached it at once.
+    pub(super) fn filesystem(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
+        let What::Filesystem { fs, source, data, words } = mount.what else { return Ok(None) };
+        let place = match (fs.to_bytes(), self.in_ours(mount.destination.normal)) {
+            // An image must not lead these two astray by a link (CVE-2019-19921).
+            (b"proc" | b"sysfs", _) => Place::At(self.plain_target(mount)?),
+            (_, Some((directory, name))) => {
+                make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
+                // In our own /dev one call does it. If it fails, the long way knows why.
+                let done = words.is_some_and(|words| !mount.copy_up && at_once(mount, directory, name, words).is_ok());
+                if done {
+                    return Ok(None);
+                }
+                Place::In(directory, name)
+            }
+            _ => return self.on_target(mount, fs, source, data),
         };
-        let context = FsContext::open(fs).map_err(|errno| {
-            let error = failed(mount, "fsopen", errno);
-            if errno == Errno::NODEV { error.hint("the kernel does not have this file system") } else { error }
-        })?;
-        context.set_string(c"source", source).map_err(|errno| failed(mount, "fsconfig source", errno))?;
-        for datum in data {
-            set(mount, &context, datum)?;
-        }
+        let context = configure(mount, fs, source, data)?;
+        finish(mount, context, &place).map(Some)
+    }
+
+    /// The general case: a path of the rootfs.
+    fn on_target(&self, mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<Option<OwnedFd>> {
+        let existing = match self.root().resolve(mount.destination.given) {
+            Err(Errno::NOENT) => None,
+            target => Some(target.map_err(|errno| failed(mount, "openat2", errno))?),
+        };
+        let context = configure(mount, fs, source, data)?;
         // A tmpfs over a directory that is there takes its mode, as people expect of /tmp.
-        if fs == c"tmpfs" && !data.iter().any(|datum| datum.key == c"mode") {
+        if let Some(target) = &existing
+            && fs == c"tmpfs"
+            && !data.iter().any(|datum| datum.key == c"mode")
+        {
             let stat = file::fstat(target.as_fd()).map_err(|errno| failed(mount, "fstat", errno))?;
             let mode = memory::format(format_args!("{:o}\0", stat.st_mode & 0o7777));
             let value = CStr::from_bytes_with_nul(mode.as_bytes()).unwrap_or(c"755");
             set(mount, &context, &Datum { key: c"mode", value: Some(value) })?;
         }
-        let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
-        change(mount, tree.as_fd())?;
-        if mount.copy_up {
-            super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
-        }
-        attach(mount, tree.as_fd(), target.as_fd())?;
-        Ok(tree)
+        let place = match existing {
+            Some(target) => Place::At(target),
+            None => self.place(&mount.destination, Make::Directory)?,
+        };
+        finish(mount, context, &place).map(Some)
     }
 
     /// A directory reached without any link.
@@ -67,7 +72,7 @@ impl Rootfs<'_> {
         let path = mount.destination.given;
         let target = match self.root().resolve_plain(path) {
             Err(Errno::NOENT) => {
-                self.target(&mount.destination, Make::Directory)?;
+                self.place(&mount.destination, Make::Directory)?;
                 self.root().resolve_plain(path)
             }
             target => target,
@@ -77,6 +82,41 @@ impl Rootfs<'_> {
             if errno == Errno::LOOP { error.hint("the rootfs has a symbolic link there") } else { error }
         })
     }
+}
+
+/// mount(2) on a name in a directory of ours, whose attributes it sets as it attaches.
+fn at_once(mount: &Mount<'_>, directory: BorrowedFd<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
+    let What::Filesystem { fs, source, .. } = mount.what else { return Err(Errno::INVAL) };
+    if !mount.changes.is_empty() {
+        return Err(Errno::INVAL);
+    }
+    process::fchdir(directory)?;
+    mount_in_cwd(source, name, fs, mount.attr, words)
+}
+
+fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<FsContext> {
+    let context = FsContext::open(fs).map_err(|errno| {
+        let error = failed(mount, "fsopen", errno);
+        if errno == Errno::NODEV { error.hint("the kernel does not have this file system") } else { error }
+    })?;
+    context.set_string(c"source", source).map_err(|errno| failed(mount, "fsconfig source", errno))?;
+    for datum in data {
+        set(mount, &context, datum)?;
+    }
+    Ok(context)
+}
+
+/// The file system as configured becomes a mount in its place.
+fn finish(mount: &Mount<'_>, context: FsContext, place: &Place<'_>) -> Result<OwnedFd> {
+    let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
+    change(mount, tree.as_fd())?;
+    if mount.copy_up
+        && let Place::At(target) = place
+    {
+        super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
+    }
+    attach(mount, tree.as_fd(), place)?;
+    Ok(tree)
 }
 
 fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> {
@@ -109,10 +149,14 @@ fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
-fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
-    move_mount(tree, target).map_err(|errno| {
+fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<()> {
+    place.attach(tree).map_err(|errno| {
         let error = failed(mount, "move_mount", errno);
-        if errno == Errno::NOTDIR { error.hint("one of source and destination is a directory, the other is not") } else { error }
+        if errno == Errno::NOTDIR {
+            error.hint("one of source and destination is a directory, the other is not")
+        } else {
+            error
+        }
     })
 }
 

@@ -30,7 +30,8 @@ impl Rootfs<'_> {
             process::chroot_to_cwd().context("chroot", "/")?;
         }
         // A shared mount cannot be pivoted to.
-        if let Propagation { kind: kind @ (propagation::SHARED | propagation::UNBINDABLE), recursive } = root.propagation
+        if let Propagation { kind: kind @ (propagation::SHARED | propagation::UNBINDABLE), recursive } =
+            root.propagation
         {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
             mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
@@ -55,7 +56,9 @@ fn hide_host_mounts() -> Result<()> {
         // Those of the container have the same names, but lie on top, where these paths do not lead.
         match mount::umount_detach(path) {
             Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}
-            Err(errno) => return Err(crate::error::Error::errno("umount the host's", path.to_str().unwrap_or("?"), errno)),
+            Err(errno) => {
+                return Err(crate::error::Error::errno("umount the host's", path.to_str().unwrap_or("?"), errno));
+            }
         }
     }
     Ok(())

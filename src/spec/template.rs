@@ -62,7 +62,8 @@ fn process(w: &mut Writer<'_>) {
     w.member("env", ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"].as_slice());
     w.member("cwd", "/");
     w.name("capabilities").object(|w| {
-        for set in ["bounding", "effective", "permitted", "ambient"] {
+        // No ambient ones: without inheritable ones, which nobody should have, none can be granted.
+        for set in ["bounding", "effective", "permitted"] {
             w.member(set, CAPABILITIES.as_slice());
         }
     });
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!(mount(spec, "/sys").kind, Some("sysfs"));
         assert!(mount(spec, "/dev/pts").options.unwrap().contains(&"gid=5"));
         assert_eq!(json["process"]["args"], jzon::array!["sh"]);
-        assert_eq!(json["process"]["capabilities"]["ambient"][2], "CAP_NET_BIND_SERVICE");
+        assert_eq!(json["process"]["capabilities"]["permitted"][2], "CAP_NET_BIND_SERVICE");
         assert_eq!(json["process"]["rlimits"][0]["hard"], 1024);
         assert_eq!(json["linux"]["resources"]["devices"][0]["allow"], false);
         assert_eq!((spec.hostname, spec.oci_version), (Some("isopod"), Some("1.3.0")));

@@ -10,9 +10,20 @@ use core::sync::atomic::{AtomicBool, Ordering};
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 pub use rustix::fs::CWD;
 
-use super::memory::Growing;
 use super::file::{Mode, OFlags};
+use super::memory::{self, Growing};
 use super::{Errno, Result, call};
+
+/// A descriptor by number, without the check for -1 that `BorrowedFd::borrow_raw` makes each time.
+///
+/// # Safety
+/// It is open as long as the borrow lives, or, at worst, closed: then calls answer EBADF.
+#[inline(always)]
+const unsafe fn borrow<'fd>(number: RawFd) -> BorrowedFd<'fd> {
+    const { assert!(size_of::<BorrowedFd<'_>>() == size_of::<RawFd>()) };
+    // SAFETY: that type is transparent over the number.
+    unsafe { core::mem::transmute::<RawFd, BorrowedFd<'fd>>(number) }
+}
 
 /// A descriptor of ours.
 #[derive(Debug)]
@@ -51,7 +62,7 @@ impl From<rustix::fd::OwnedFd> for OwnedFd {
 impl AsFd for OwnedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: ours, and closed only by `drop` or `close`, which a borrow forbids.
-        unsafe { BorrowedFd::borrow_raw(self.0) }
+        unsafe { borrow(self.0) }
     }
 }
 
@@ -100,7 +111,7 @@ pub fn close_dropped() {
 }
 
 fn close_all(numbers: &mut heapless::Vec<RawFd, 48>) {
-    numbers.sort_unstable();
+    memory::sort(numbers);
     let mut rest = &numbers[..];
     while let [first, ..] = *rest {
         // As long as one number follows the other it is one run.
@@ -135,14 +146,14 @@ pub fn standard(number: RawFd) -> BorrowedFd<'static> {
     debug_assert!((0..3).contains(&number));
     // SAFETY: at worst the descriptor is closed, and calls on it answer EBADF: nothing of ours has these numbers
     // (`file::fill_standard` sees to it).
-    unsafe { BorrowedFd::borrow_raw(number) }
+    unsafe { borrow(number) }
 }
 
 /// A descriptor that we have by number because the caller of the program passed it (`--preserve-fds`).
 #[must_use]
 pub fn inherited(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: as in `standard`: at worst EBADF.
-    unsafe { BorrowedFd::borrow_raw(number) }
+    unsafe { borrow(number) }
 }
 
 /// dup3(2) onto a standard descriptor, without close-on-exec.
@@ -238,7 +249,7 @@ impl FdList {
     pub fn get(&self, index: usize) -> Option<BorrowedFd<'_>> {
         let fd = *self.0.as_slice().get(index)?;
         // SAFETY: ours until `take` or `drop`, which need the list mutably.
-        (fd != FdList::NONE).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+        (fd != FdList::NONE).then(|| unsafe { borrow(fd) })
     }
 
     /// Takes the descriptor at a place out.

@@ -319,7 +319,8 @@ pub fn flock(file: BorrowedFd<'_>, operation: FlockOperation) -> Result<()> {
 /// # Errors
 /// EMFILE, ENFILE.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    call("pipe2", || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)).map(|(read, write)| (read.into(), write.into()))
+    call("pipe2", || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC))
+        .map(|(read, write)| (read.into(), write.into()))
 }
 
 /// Opens /dev/null on every standard descriptor that is closed, so that nothing of ours gets their numbers.

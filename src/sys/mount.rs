@@ -177,6 +177,32 @@ impl FsContext {
     }
 }
 
+/// mount(2) of a new file system on a name in the current directory, with MOUNT_ATTR_* and the file system's own words.
+///
+/// # Errors
+/// The file system's; EINVAL for an attribute that mount(2) would also set on the file system itself.
+pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CStr) -> Result<()> {
+    use rustix::mount::MountFlags;
+    #[rustfmt::skip]
+    const FLAGS: &[(u64, MountFlags)] = &[
+        (attr::NOSUID, MountFlags::NOSUID), (attr::NODEV, MountFlags::NODEV), (attr::NOEXEC, MountFlags::NOEXEC),
+        (attr::NOATIME, MountFlags::NOATIME), (attr::STRICTATIME, MountFlags::STRICTATIME),
+        (attr::NODIRATIME, MountFlags::NODIRATIME),
+    ];
+    let mut flags = MountFlags::empty();
+    let mut rest = attr;
+    for (bit, flag) in FLAGS {
+        if attr & bit != 0 {
+            flags |= *flag;
+            rest &= !bit;
+        }
+    }
+    if rest != 0 {
+        return Err(super::Errno::INVAL);
+    }
+    call("mount", || rustix::mount::mount(source, name, fs, flags, words))
+}
+
 /// umount2(2) with MNT_DETACH of the current directory.
 ///
 /// # Errors

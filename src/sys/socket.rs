@@ -9,13 +9,23 @@ use rustix::net::{
     SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-use super::{BorrowedFd, Errno, OwnedFd, Result, call, retry};
+use super::file::{Mode, OFlags};
+use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, retry};
 
 /// A stream socket connected to a path of the host.
 ///
 /// # Errors
-/// The kernel's; ENAMETOOLONG if the path does not fit into `sun_path` (107 bytes).
+/// The kernel's.
 pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
+    // A path that does not fit into `sun_path` is reached through a descriptor of the socket's file.
+    const LONGEST: usize = 107;
+    let file;
+    let path = if path.count_bytes() > LONGEST {
+        file = super::file::openat(super::CWD, path, OFlags::PATH, Mode::empty())?;
+        super::root::fd_path(file.as_fd())
+    } else {
+        path
+    };
     let socket = call("socket", || {
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
     })

@@ -20,6 +20,9 @@ pub fn cases() -> Vec<Case> {
         case!(memory_and_swap_limit).needs(&[Need::V1("memory")]),
         case!(memory_swappiness_and_oom_control).needs(&[Need::V1("memory")]),
         case!(swap_below_memory_is_refused).needs(&[Need::V1("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
+        case!(memory_limit_of_one_mebibyte_is_enough)
+            .needs(&[Need::V1("memory")])
+            .differs(Kind::Runc, "needs more for its own init"),
         case!(memory_limit_kills_who_exceeds_it).needs(&[Need::V1("memory")]),
         case!(cpu_shares_quota_and_period).needs(&[Need::V1("cpu")]),
         case!(cpuset_cpus_and_mems).needs(&[Need::V1("cpuset")]),
@@ -134,6 +137,13 @@ fn swap_below_memory_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swap: 32 << 20 };
     c.sh("true").run().is_refused();
+}
+
+/// What a runtime needs for itself is not charged to the container, or is little.
+fn memory_limit_of_one_mebibyte_is_enough(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 1 << 20, swap: 1 << 20 };
+    assert_eq!(c.args(&["/bin/echo", "fits"]).run().ok(), "fits");
 }
 
 fn memory_limit_kills_who_exceeds_it(t: &Sandbox) {

@@ -4,10 +4,15 @@
 //! tests against another runtime. There a test may be marked as a known difference: it is then expected to fail, and
 //! `docs/differences.md` says what the difference is and why isopod does what it does.
 
+// A test program has no interface, so all that is public in it is public to itself.
+#![allow(unreachable_pub)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 mod cgroup;
+mod cli;
+mod descriptors;
 mod devices;
 mod errors;
 mod lifecycle;
@@ -15,6 +20,9 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod safety;
+mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -44,6 +52,11 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        cli::cases(),
+        descriptors::cases(),
+        signals::cases(),
+        terminal::cases(),
+        safety::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -56,7 +56,7 @@ pub fn spawn(command: &mut Command) -> Running {
 }
 
 /// A file without a name, in append mode: several processes write to it.
-fn scratch() -> File {
+pub(super) fn scratch() -> File {
     const O_TMPFILE: i32 = 0o20200000;
     OpenOptions::new().read(true).append(true).custom_flags(O_TMPFILE).open(std::env::temp_dir()).expect("scratch file")
 }

@@ -11,12 +11,12 @@ mod runtime;
 mod sandbox;
 mod terminal;
 
-pub use case::{Body, Case, Need, trial};
-pub use command::{Ran, Running, eventually};
-pub use container::Container;
+pub use case::{Case, Need, trial};
+pub use command::{Running, eventually};
+pub use container::{Container, default_config};
 pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};
-pub use sandbox::Sandbox;
+pub use sandbox::{Guard, Sandbox};
 pub use terminal::{ConsoleSocket, Pty};
 
 /// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.

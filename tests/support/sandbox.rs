@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::command::{Ran, Running, eventually, spawn};
+use super::command::{Ran, Running, eventually, scratch, spawn};
 use super::container::Container;
 use super::host::{self, read};
 use super::runtime::{Kind, Runtime};
@@ -82,10 +82,10 @@ impl Sandbox {
         command
     }
 
-    /// The runtime with no option at all.
+    /// The runtime with no option at all. Its stdin is an empty file: some give the host's null device to the user.
     pub fn bare_command(&self) -> Command {
         let mut command = Command::new(&self.runtime.path);
-        command.env(MARK, &self.token).stdin(Stdio::null()).current_dir(&self.dir);
+        command.env(MARK, &self.token).stdin(scratch()).current_dir(&self.dir);
         command
     }
 

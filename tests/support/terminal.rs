@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
@@ -21,16 +21,19 @@ mod ioctl {
 
 /// The listener that `--console-socket` names.
 pub struct ConsoleSocket {
-    pub path: PathBuf,
+    path: PathBuf,
     listener: UnixListener,
 }
 
 impl ConsoleSocket {
     pub fn new(sandbox: &Sandbox) -> ConsoleSocket {
-        let path = sandbox.path("console.sock");
-        let listener = UnixListener::bind(&path).expect("console socket");
+        ConsoleSocket::at(&sandbox.path("console.sock"))
+    }
+
+    pub fn at(path: &Path) -> ConsoleSocket {
+        let listener = UnixListener::bind(path).expect("console socket");
         listener.set_nonblocking(true).expect("nonblocking");
-        ConsoleSocket { path, listener }
+        ConsoleSocket { path: path.to_owned(), listener }
     }
 
     pub fn name(&self) -> &str {
