@@ -71,7 +71,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         identity::become_root()?;
     }
     if let Some(fds) = &inherited.namespaces {
-        namespaces::join(plan, fds)?;
+        namespaces::join(plan, fds, !kind::PID)?;
     }
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;

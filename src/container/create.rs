@@ -47,7 +47,11 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
         None => foreground::supervise(&made.init)?,
     };
     if !request.keep {
-        made.dir.lock(Lock::Exclusive)?;
+        match made.dir.lock(Lock::Exclusive) {
+            // Somebody has killed and deleted it.
+            Err(error) if error.is(Errno::NOENT) => return Ok(code),
+            locked => locked?,
+        }
         made.cgroup.remove()?;
         made.dir.remove()?;
     }
@@ -72,8 +76,8 @@ struct Made<'a> {
 
 fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
     let listen_fds = listen_fds(context)?;
-    check_preserved(request.preserve_fds + listen_fds)?;
-    fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
+    let preserved = check_preserved(request.preserve_fds, listen_fds)?;
+    fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
     let opened;
@@ -236,13 +240,7 @@ impl<'a> Maker<'_, 'a> {
     }
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
-    fn record_and_start(
-        &self,
-        state: &mut State<'_>,
-        dir: &StateDir,
-        init: &Init,
-        link: &link::Parent,
-    ) -> Result<()> {
+    fn record_and_start(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
@@ -329,7 +327,11 @@ fn listen_fds(context: &super::Context) -> Result<u32> {
     value.parse().map_err(|_| Error::because("LISTEN_FDS", value, "is no number"))
 }
 
-fn check_preserved(count: u32) -> Result<()> {
+/// How many descriptors from 3 on the container gets, all of which have to be there.
+fn check_preserved(preserve_fds: u32, listen_fds: u32) -> Result<u32> {
+    // No process has as many.
+    const MANY: u32 = 1 << 30;
+    let count = preserve_fds.saturating_add(listen_fds).min(MANY);
     for number in (3..).take(count as usize) {
         // One that is close-on-exec is not the caller's but ours, as the log's.
         if !fd::is_inherited(number) {
@@ -337,7 +339,7 @@ fn check_preserved(count: u32) -> Result<()> {
             return Err(Error::because("preserve the descriptor", subject, "is not open"));
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Result<()> {

@@ -250,7 +250,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     } else {
         match kind {
             "" => return Err(wrong("type", format_args!("is required unless the mount is a bind mount"))),
-            "cgroup" | "cgroup2" => What::Cgroup,
+            "cgroup" | "cgroup2" => cgroups(&collected).map_err(|why| wrong("options", format_args!("{why}")))?,
             _ => filesystem(index, mount, kind, collected.supers, collected.data)?,
         }
     };
@@ -364,6 +364,17 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
 fn forget(attr: &mut MountAttr, bits: u64) {
     attr.attr_set &= !bits;
     attr.attr_clr &= !bits;
+}
+
+/// The cgroups as they are: no option of theirs can be chosen, and nothing that is mounted in there reaches the host.
+fn cgroups<'a>(all: &Collected<'_>) -> Result<What<'a>, &'static str> {
+    if !all.supers.is_empty() || !all.data.is_empty() {
+        return Err("a mount of the cgroups takes no options of the file system");
+    }
+    if all.propagation.as_slice().iter().any(|change| change.kind == propagation::SHARED) {
+        return Err("a mount of the cgroups cannot be shared");
+    }
+    Ok(What::Cgroup)
 }
 
 fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: &Collected<'a>) -> Result<What<'a>> {
