@@ -22,7 +22,7 @@ use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
 pub use cgroup::Hierarchy;
 
@@ -126,14 +126,14 @@ impl<'a> Rootfs<'a> {
         self.sources.root.as_fd()
     }
 
-    /// Performs the plan's mounts in their order; `hierarchies` is what a cgroup mount is made of.
+    /// Performs the plan's mounts in their order; `hierarchies` tells what a cgroup mount is made of, when one comes.
     ///
     /// # Errors
     /// The kernel's, with the mount's place and destination.
-    pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
+    pub fn mount_all<'h>(&mut self, mut hierarchies: impl FnMut() -> Result<&'h [Hierarchy<'h>]>) -> Result<()> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
-                What::Cgroup => (self.mount_cgroups(mount, hierarchies).map(|()| None)?, false),
+                What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
                 What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
                 What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
             };
@@ -141,6 +141,10 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
+                    if let Some(dev) = &self.dev {
+                        // Where `mount::at_once` works.
+                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
+                    }
                 }
                 Role::Proc => self.proc = tree,
                 Role::Other => {}

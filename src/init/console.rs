@@ -5,13 +5,13 @@ use crate::plan::Plan;
 use crate::rootfs::Rootfs;
 use crate::sys::{AsFd, OwnedFd, fd, file, socket, terminal};
 
-/// Opens it, sends the master, makes the terminal ours and standard input, output and error; and `/dev/console`.
+/// Opens it, sends the master, makes the terminal our controlling one and `/dev/console`.
 pub(super) fn open(
     rootfs: &Rootfs<'_>,
     plan: &Plan<'_>,
     size: Option<(u16, u16)>,
     receiver: Option<OwnedFd>,
-) -> Result<()> {
+) -> Result<OwnedFd> {
     let receiver = receiver.ok_or(Error::because("send", "the terminal", "nobody receives it"))?;
     let master = rootfs.open_ptmx()?;
     terminal::unlock(master.as_fd()).context("unlock", "the container's terminal")?;
@@ -31,8 +31,14 @@ pub(super) fn open(
     }
     rootfs.mount_console(ours.as_fd())?;
     terminal::make_controlling(ours.as_fd()).context("TIOCSCTTY", "the container's terminal")?;
+    socket::send_fd(receiver.as_fd(), b"\0", master.as_fd()).context("send", "the container's terminal")?;
+    Ok(ours)
+}
+
+/// Makes it standard input, output and error: from then on we have nothing more to say to the caller.
+pub(super) fn become_standard(terminal: &OwnedFd) -> Result<()> {
     for number in 0..3 {
-        fd::dup_to_standard(ours.as_fd(), number).context("dup3", "the container's terminal")?;
+        fd::dup_to_standard(terminal.as_fd(), number).context("dup3", "the container's terminal")?;
     }
-    socket::send_fd(receiver.as_fd(), b"\0", master.as_fd()).context("send", "the container's terminal")
+    Ok(())
 }
