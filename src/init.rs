@@ -177,5 +177,9 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }
+    if plan.process.no_new_privs {
+        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
+        identity::install_filter(plan)?;
+    }
     exec::replace(program, &args, &env)
 }

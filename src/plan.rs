@@ -11,6 +11,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod resources;
+pub mod seccomp;
 pub mod sysctl;
 pub mod text;
 
@@ -20,6 +21,7 @@ use core::fmt;
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
+use crate::seccomp::Filter;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
@@ -61,6 +63,8 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
+    /// What stands between the process and the kernel.
+    pub seccomp: Option<Filter<'a>>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     /// What `state` prints.
@@ -144,6 +148,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
         process: process::plan(process, request.listen_fds)?,
+        seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })
@@ -159,9 +164,6 @@ fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
     refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
     refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    if linux.seccomp.is_some() {
-        warn!("linux.seccomp is not supported yet: the container runs without its filter");
-    }
     let any_hook = spec.hooks.is_some_and(|hooks| {
         let stages = [hooks.prestart, hooks.create_runtime, hooks.create_container];
         let later = [hooks.start_container, hooks.poststart, hooks.poststop];

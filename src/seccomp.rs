@@ -305,21 +305,18 @@ fn condition(syscall: usize, number: usize, arg: &spec::SyscallArg<'_>) -> Resul
 /// # Errors
 /// If there is one that nobody knows.
 pub fn flags(list: Option<&[&str]>) -> Result<u32> {
+    const PREFIX: &str = "SECCOMP_FILTER_FLAG_";
     let Some(list) = list else { return Ok(filter_flag::SPEC_ALLOW) };
     let mut flags = 0;
     for (index, name) in list.iter().enumerate() {
-        flags |= match name.strip_prefix("SECCOMP_FILTER_FLAG_") {
-            Some("TSYNC") => filter_flag::TSYNC,
-            Some("LOG") => filter_flag::LOG,
-            Some("SPEC_ALLOW") => filter_flag::SPEC_ALLOW,
-            Some("WAIT_KILLABLE_RECV") => filter_flag::WAIT_KILLABLE_RECV,
-            _ => {
-                return Err(Error::config(
-                    format_args!("linux.seccomp.flags[{index}]"),
-                    format_args!("unknown seccomp flag {name:?}"),
-                ));
-            }
+        let known = filter_flag::NAMES.iter().find(|(known, _)| name.strip_prefix(PREFIX) == Some(known));
+        let Some((_, flag)) = known else {
+            return Err(Error::config(
+                format_args!("linux.seccomp.flags[{index}]"),
+                format_args!("unknown seccomp flag {name:?}"),
+            ));
         };
+        flags |= flag;
     }
     Ok(flags)
 }

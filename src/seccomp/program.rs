@@ -112,22 +112,19 @@ impl Program {
         self.code.as_slice()[at.0 as usize]
     }
 
-    /// An instruction nearby that is the same.
-    fn find(&self, instruction: Instruction) -> Option<At> {
-        let code = self.code.as_slice();
-        let recent = code.len().saturating_sub(MEMORY);
-        code[recent..].iter().rposition(|other| *other == instruction).map(|found| At((recent + found) as u32))
-    }
-
     fn push(&mut self, instruction: Instruction) -> At {
         self.code.push(instruction);
         At((self.len() - 1) as u32)
     }
 
-    /// Writes an instruction that goes on with the one at `at`.
+    /// Writes an instruction that goes on with the one at `at`, unless the same two are nearby.
     fn before(&mut self, code: u16, k: u32, at: At) -> At {
-        if let Some(found) = self.find(Instruction { code, k, yes: at, no: at }) {
-            return found;
+        let next = self.get(at);
+        let written = self.code.as_slice();
+        let recent = written.len().saturating_sub(MEMORY);
+        let same = |other: &Instruction| (other.code, other.k) == (code, k) && self.get(other.yes) == next;
+        if let Some(found) = written[recent..].iter().rposition(same) {
+            return At((recent + found) as u32);
         }
         let at = self.follow(at);
         self.push(Instruction { code, k, yes: at, no: at })
@@ -166,13 +163,15 @@ impl Program {
 
     /// Tests the accumulator.
     pub(super) fn branch(&mut self, test: Test, k: u32, yes: At, no: At) -> At {
-        if yes == no {
-            return yes;
+        match (test, k) {
+            _ if yes == no => return yes,
+            (Test::AtLeast, 0) => return yes,
+            (Test::Above, u32::MAX) | (Test::AnyBit, 0) => return no,
+            _ => {}
         }
         let yes = self.near(yes);
         let no = self.near(no);
-        let instruction = Instruction { code: test as u16, k, yes, no };
-        self.find(instruction).unwrap_or_else(|| self.push(instruction))
+        self.push(Instruction { code: test as u16, k, yes, no })
     }
 
     /// The same where something is known of the words: each way leads to the first thing that is still open there.

@@ -128,7 +128,13 @@ impl<'a> Calls<'a> {
         if call.always.is_some() {
             return;
         }
-        if rule.conditions.is_empty() && multiplexed.is_none() {
+        // A condition on no bits is none.
+        let narrow = abi != Abi::X86_64;
+        let conditional = rule.conditions.iter().any(|condition| match condition.compare {
+            Compare::Is { mask } => mask != 0 && !(narrow && mask as u32 == 0),
+            _ => true,
+        });
+        if !conditional && multiplexed.is_none() {
             *call = Call { always: Some(rule.answer), last: None };
             return;
         }

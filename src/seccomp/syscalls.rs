@@ -128,10 +128,12 @@ fn multiplexed(name: &str, x86: Option<u16>) -> Option<(u16, u32)> {
     const IPC: u16 = 117;
     // From socket (359) to shutdown (373), and from semget (393) to msgctl (402).
     static SOCKET_CALLS: [u8; 15] = [1, 8, 2, 3, 4, 18, 15, 14, 6, 7, 11, 16, 12, 17, 13];
-    static IPC_CALLS: [u8; 10] = [2, 3, 23, 24, 21, 22, 13, 14, 11, 12];
+    static IPC_CALLS: [u8; 10] = [2, 3, 23, 24, 21, 22, 13, 11, 12, 14];
     match (name, x86) {
         (_, Some(number @ 359..=373)) => Some((SOCKETCALL, u32::from(SOCKET_CALLS[usize::from(number) - 359]))),
         (_, Some(number @ 393..=402)) => Some((IPC, u32::from(IPC_CALLS[usize::from(number) - 393]))),
+        ("recvmmsg", _) => Some((SOCKETCALL, 19)),
+        ("sendmmsg", _) => Some((SOCKETCALL, 20)),
         ("accept", None) => Some((SOCKETCALL, 5)),
         ("send", None) => Some((SOCKETCALL, 9)),
         ("recv", None) => Some((SOCKETCALL, 10)),
@@ -173,6 +175,7 @@ mod tests {
         assert_eq!(call("socket"), Some((102, 1)));
         assert_eq!(call("recv"), Some((102, 10)));
         assert_eq!(call("msgctl"), Some((117, 14)));
-        assert_eq!(call("recvmmsg"), None);
+        assert_eq!(call("recvmmsg"), Some((102, 19)));
+        assert_eq!(call("read"), None);
     }
 }

@@ -150,6 +150,10 @@ pub mod filter_flag {
     pub const LOG: u32 = 1 << 1;
     pub const SPEC_ALLOW: u32 = 1 << 2;
     pub const WAIT_KILLABLE_RECV: u32 = 1 << 5;
+
+    /// As the config calls them, after `SECCOMP_FILTER_FLAG_`.
+    pub static NAMES: &[(&str, u32)] =
+        &[("TSYNC", TSYNC), ("LOG", LOG), ("SPEC_ALLOW", SPEC_ALLOW), ("WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV)];
 }
 
 /// seccomp(SECCOMP_SET_MODE_FILTER): from now on, and for good, every system call passes the filter.

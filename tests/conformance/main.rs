@@ -21,6 +21,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod seccomp;
 mod signals;
 mod terminal;
 
@@ -57,6 +58,7 @@ fn cases() -> Vec<Case> {
         signals::cases(),
         terminal::cases(),
         safety::cases(),
+        seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -39,27 +39,28 @@ pub struct Outcome {
     /// Conditional jumps on the way.
     pub compares: usize,
     pub looked_at_arguments: bool,
-    /// The architecture was compared with something else, as in filters that libseccomp 2.5 makes if the first rule
-    /// of an architecture has conditions: it forgets to load the number.
-    pub confused: bool,
 }
 
 /// Runs the filter, and panics where the kernel would refuse it.
 pub fn run(program: &[SockFilter], call: &Call) -> Outcome {
-    let (mut at, mut a, mut loaded) = (0, 0u32, 0);
-    let mut outcome = Outcome { answer: 0, compares: 0, looked_at_arguments: false, confused: false };
+    trace(program, call, |_| {})
+}
+
+/// The same, telling which instructions are met.
+pub fn trace(program: &[SockFilter], call: &Call, mut meet: impl FnMut(usize)) -> Outcome {
+    let (mut at, mut a) = (0, 0u32);
+    let mut outcome = Outcome { answer: 0, compares: 0, looked_at_arguments: false };
     loop {
+        meet(at);
         let SockFilter { code, jt, jf, k } = program[at];
         at += 1;
         let mut jump = |holds: bool| {
-            outcome.confused |= loaded == 4 && ![X86_64, I386].contains(&k);
             outcome.compares += 1;
             at += usize::from(if holds { jt } else { jf });
         };
         match code {
             0x20 => {
                 a = call.word(k);
-                loaded = k;
                 outcome.looked_at_arguments |= k >= 16;
             }
             0x54 => a &= k,
@@ -75,6 +76,33 @@ pub fn run(program: &[SockFilter], call: &Call) -> Outcome {
             other => panic!("instruction {other:#x}"),
         }
     }
+}
+
+/// The instructions that compare a number with another word than it belongs to: the architecture with something that
+/// is none, or one of two words, whichever way one comes from. libseccomp 2.5 makes such filters: it forgets to load the
+/// number if the first rule of an architecture has conditions, and the upper half of an argument if several rules order
+/// it.
+pub fn confused(program: &[SockFilter]) -> Vec<usize> {
+    // For each instruction, a set of the words that may be loaded there.
+    let mut loaded = vec![0u64; program.len() + 1];
+    let mut confused = Vec::new();
+    for (at, SockFilter { code, jt, jf, k }) in program.iter().enumerate() {
+        let words = loaded[at];
+        match code {
+            0x20 => loaded[at + 1] |= 1 << (k / 4),
+            0x54 => loaded[at + 1] |= words,
+            0x05 => loaded[at + 1 + *k as usize] |= words,
+            0x06 => {}
+            _ => {
+                if words.count_ones() > 1 || (words == 1 << 1 && ![X86_64, I386].contains(k)) {
+                    confused.push(at);
+                }
+                loaded[at + 1 + usize::from(*jt)] |= words;
+                loaded[at + 1 + usize::from(*jf)] |= words;
+            }
+        }
+    }
+    confused
 }
 
 /// For a person to read.

@@ -34,17 +34,23 @@ fn numbers() -> impl Iterator<Item = u32> {
 /// Every number on every architecture; with many arguments where there are rules about them.
 fn differences(profile: &Profile, ours: &[SockFilter], theirs: &[SockFilter], chance: &mut Chance) -> Option<String> {
     let values = profile.interesting_values();
+    let confused = bpf::confused(theirs);
+    let is_confused = |call: &Call| {
+        let mut found = false;
+        bpf::trace(theirs, call, |at| found |= confused.contains(&at));
+        found
+    };
     for arch in [X86_64, I386, AARCH64] {
-        for number in numbers() {
+        // Not a call of x32 in libseccomp 2.5, but one in the kernel.
+        for number in numbers().filter(|number| *number != (X32 | 453)) {
             let probe = Call::new(arch, number, [0; 6]);
             let (a, b) = (bpf::run(ours, &probe), bpf::run(theirs, &probe));
             let rounds = if a.looked_at_arguments || b.looked_at_arguments { 200 } else { 1 };
             for _ in 0..rounds {
                 let call = Call::new(arch, number, std::array::from_fn(|_| chance.of(&values)));
-                let (a, b) = (bpf::run(ours, &call), bpf::run(theirs, &call));
-                let (confused, a, b) = (b.confused, a.answer, b.answer);
+                let (a, b) = (bpf::run(ours, &call).answer, bpf::run(theirs, &call).answer);
                 // Newer than the profile: our own addition.
-                if a != b && !confused && !(a == ENOSYS && is_newer(profile, &call)) {
+                if a != b && !(a == ENOSYS && is_newer(profile, &call)) && !is_confused(&call) {
                     return Some(format!("{call:x?}: {a:#x}, libseccomp {b:#x}"));
                 }
             }
@@ -102,11 +108,12 @@ fn compare(profiles: &mut [Profile], seed: u64) {
     let (mut wrong, mut refused) = (Vec::new(), 0);
     for (profile, theirs) in profiles.iter().zip(peers::libseccomp(profiles)) {
         assert!(theirs.unknown.is_empty(), "{:?}", theirs.unknown);
+        let ours = profile.compile().unwrap_or_else(|error| panic!("{error}\n{}", profile.json()));
+        assert!(bpf::confused(ours.program).is_empty(), "{}", bpf::listing(ours.program));
         if !theirs.refused.is_empty() {
             refused += 1;
             continue;
         }
-        let ours = profile.compile().unwrap_or_else(|error| panic!("{error}\n{}", profile.json()));
         if let Some(difference) = differences(profile, ours.program, &theirs.program, &mut chance) {
             let (ours, json) = (bpf::listing(ours.program), profile.json());
             wrong.push(format!("{difference}\n{json}\nours:\n{ours}libseccomp's:\n{}", bpf::listing(&theirs.program)));
@@ -114,8 +121,11 @@ fn compare(profiles: &mut [Profile], seed: u64) {
     }
     wrong.sort_by_key(String::len);
     let first = wrong.first().map_or("", String::as_str);
-    assert!(wrong.is_empty(), "{} of {} profiles differ; the smallest: {first}", wrong.len(), profiles.len());
-    assert!(refused * 20 < profiles.len().max(20), "libseccomp refused {refused}");
+    let heads: Vec<&str> = wrong.iter().filter_map(|text| text.lines().next()).take(20).collect();
+    let (count, all, heads) = (wrong.len(), profiles.len(), heads.join("\n"));
+    assert!(wrong.is_empty(), "{count} of {all} profiles differ:\n{heads}\nthe smallest: {first}");
+    println!("{all} profiles compared, less {refused} that libseccomp refuses");
+    assert!(refused * 20 <= all, "libseccomp refuses {refused} of {all}");
 }
 
 fn native(text: &str) -> Profile {
@@ -260,8 +270,11 @@ pub fn the_kernel_agrees() {
         for arch in [X86_64, I386] {
             for number in numbers() {
                 let args = std::array::from_fn(|_| chance.of(&values));
-                // This one is how the program ends, and -1 no call at all.
-                if (arch, number, args[0]) != (X86_64, 231, 77) && number != u32::MAX {
+                // These are how the program ends, no call at all, and two that no filter ever sees.
+                if number == u32::MAX || (arch == X86_64 && [335, 336].contains(&(number & !X32))) {
+                    continue;
+                }
+                if (arch, number, args[0]) != (X86_64, 231, 77) {
                     calls.push(Call::new(arch, number, args));
                 }
             }

@@ -29,12 +29,12 @@ static int32_t by_syscall(const struct call *call) {
 
 static int32_t by_interrupt(const struct call *call) {
     int32_t result;
-    uint64_t a = call->a[0], f = call->a[5];
-    __asm__ volatile("push %%rbx\n push %%rbp\n mov %6, %%rbx\n mov %7, %%rbp\n int $0x80\n pop %%rbp\n pop %%rbx"
-                     : "=a"(result)
-                     : "a"(call->number), "c"(call->a[1]), "d"(call->a[2]), "S"(call->a[3]), "D"(call->a[4]),
-                       "r"(a), "r"(f)
-                     : "memory", "r8", "r9", "r10", "r11");
+    register uint64_t a __asm__("r8") = call->a[0], f __asm__("r9") = call->a[5];
+    __asm__ volatile("push %%rbx\n push %%rbp\n mov %%r8, %%rbx\n mov %%r9, %%rbp\n int $0x80\n"
+                     "pop %%rbp\n pop %%rbx"
+                     : "=a"(result), "+r"(a), "+r"(f)
+                     : "a"(call->number), "c"(call->a[1]), "d"(call->a[2]), "S"(call->a[3]), "D"(call->a[4])
+                     : "memory", "r10", "r11");
     return -result;
 }
 
