@@ -84,7 +84,7 @@ pub fn compile(seccomp: &spec::Seccomp<'_>, unknown: Unknown) -> Result<Filter<'
             format_args!("SCMP_ACT_NOTIFY cannot be used as the default: init could not tell anybody to listen"),
         ));
     }
-    let (x86, x32) = architectures(&seccomp.architectures)?;
+    let (x86, x32) = architectures(seccomp.architectures)?;
     let mut calls = Calls::new(|abi| match abi {
         Abi::X86_64 => true,
         Abi::X86 => x86,
@@ -104,7 +104,7 @@ pub fn compile(seccomp: &spec::Seccomp<'_>, unknown: Unknown) -> Result<Filter<'
     let (program, start) = calls.write(default, newer);
     let program = program.finish(start)?;
     debug!("linux.seccomp: a filter of {} instructions", program.len());
-    Ok(Filter { program, flags: flags(seccomp.flags.as_deref())?, notifies })
+    Ok(Filter { program, flags: flags(seccomp.flags)?, notifies })
 }
 
 /// The action of an entry and its alternatives, each a list of conditions.
@@ -320,6 +320,3 @@ pub fn flags(list: Option<&[&str]>) -> Result<u32> {
     }
     Ok(flags)
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,7 @@ const NOTIFY: &str = "SCMP_ACT_NOTIFY";
 pub fn plan(seccomp: Option<&spec::Seccomp<'_>>, annotations: &Map<'_, &str>) -> Result<Option<Filter<'static>>> {
     // A filter that is compiled already comes instead of the profile, of which only the flags are left.
     if let Some(data) = annotations.get("run.oci.seccomp_bpf_data") {
-        let flags = seccomp::flags(seccomp.and_then(|seccomp| seccomp.flags.as_deref()))?;
+        let flags = seccomp::flags(seccomp.and_then(|seccomp| seccomp.flags))?;
         return Ok(Some(Filter { program: seccomp::from_base64(data)?, flags, notifies: false }));
     }
     let Some(seccomp) = seccomp else { return Ok(None) };
