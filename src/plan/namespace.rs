@@ -107,7 +107,7 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
         ));
     }
     let maps = if new & kind::USER != 0 {
-        Some(Maps { uid: lines("uidMappings", &linux.uid_mappings)?, gid: lines("gidMappings", &linux.gid_mappings)? })
+        Some(Maps { uid: lines("uidMappings", linux.uid_mappings)?, gid: lines("gidMappings", linux.gid_mappings)? })
     } else {
         for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
             if !maps.is_empty() && seen & kind::USER == 0 {

@@ -604,14 +604,14 @@ mod tests {
     const V2: Cgroups<'_> = Cgroups::V2(&ALL_V2);
 
     fn parsed(text: &str) -> &'static Resources<'static> {
-        json::from_slice(memory::text(text).as_bytes()).expect("correct JSON")
+        memory::keep(json::from_slice(memory::text(text).as_bytes()).expect("correct JSON"))
     }
 
     /// The writes as `file=value`, or the error.
     fn told(text: &str, cgroups: &Cgroups<'_>) -> String {
         match writes(parsed(text), cgroups) {
             Ok(writes) => writes.iter().map(|w| format!("{}={}", w.file, w.value)).collect::<Vec<_>>().join("; "),
-            Err(error) if error.because.ends_with("has no such setting") => "-".into(),
+            Err(error) if error.to_string().ends_with("has no such setting") => "-".into(),
             Err(error) => error.to_string().replace("config.json linux.resources.", "! "),
         }
     }
