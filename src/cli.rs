@@ -9,6 +9,9 @@ pub mod kill;
 pub mod list;
 pub mod options;
 pub mod owner;
+pub mod pause;
+pub mod ps;
+mod regex;
 pub mod report;
 pub mod run;
 pub mod spec;
@@ -178,6 +181,15 @@ impl Settings {
 /// The option's value, also as bytes, for a match.
 fn value(given: &Given, option: &Opt) -> Option<(&'static [u8], &'static CStr)> {
     given.value(option).map(|word| (word.to_bytes(), word))
+}
+
+/// What `--format` says.
+fn as_json(given: &Given) -> Result<bool, Failure> {
+    match value(given, &verbs::FORMAT) {
+        None | Some((b"table", _)) => Ok(false),
+        Some((b"json", _)) => Ok(true),
+        Some((_, word)) => Err(misuse(invalid(&verbs::FORMAT, word, "it is table or json"))),
+    }
 }
 
 /// `PATH` or `SCHEME:PATH`; a path with a colon in it needs the scheme.

@@ -10,7 +10,9 @@ mod foreground;
 pub mod id;
 pub mod kill;
 pub mod list;
+pub mod pause;
 pub mod process;
+pub mod ps;
 pub mod start;
 pub mod state;
 
@@ -23,6 +25,9 @@ use crate::sys::start::Start;
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";
+
+/// crun's words for what needs a cgroup and has none.
+const NO_CGROUPS: &str = "the container is not using cgroups";
 
 /// What every verb is told.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, kill, list, run, spec, start, state};
+use super::{Outcome, create, delete, kill, list, pause, ps, run, spec, start, state};
 use crate::container::Context;
 
 /// A verb.
@@ -98,6 +98,30 @@ pub static VERBS: &[Verb] = &[
         run: list::run,
     },
     Verb {
+        name: "ps",
+        summary: "print the processes of a container",
+        words: Words { min: 1, max: usize::MAX, names: "ID [PS-ARGUMENT...]" },
+        options: &[FORMAT],
+        order: Order::BeforeWords,
+        run: ps::run,
+    },
+    Verb {
+        name: "pause",
+        summary: "stop all processes of a container",
+        words: ID,
+        options: &[],
+        order: Order::Anywhere,
+        run: pause::run,
+    },
+    Verb {
+        name: "resume",
+        summary: "let the processes of a paused container go on",
+        words: ID,
+        options: &[],
+        order: Order::Anywhere,
+        run: pause::resume,
+    },
+    Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
@@ -109,7 +133,7 @@ pub static VERBS: &[Verb] = &[
         name: "delete",
         summary: "remove what is left of a container",
         words: ID,
-        options: &[FORCE],
+        options: &[FORCE, REGEX],
         order: Order::Anywhere,
         run: delete::run,
     },
@@ -163,7 +187,7 @@ pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
 pub const QUIET: Opt = flag("quiet", "q", "print names only");
 
 pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
-pub const REGEX: Opt = flag("regex", "r", "not supported yet");
+pub const REGEX: Opt = flag("regex", "r", "ID is a regular expression; failures are warnings");
 
 pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
 

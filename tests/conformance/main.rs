@@ -23,6 +23,7 @@ mod process;
 mod safety;
 mod signals;
 mod terminal;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn cases() -> Vec<Case> {
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
+        verbs::cases(),
         safety::cases(),
     ];
     modules.into_iter().flatten().collect()
