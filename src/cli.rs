@@ -17,6 +17,7 @@ pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
+pub mod update;
 pub mod verbs;
 
 use core::ffi::CStr;

@@ -15,6 +15,7 @@ pub mod process;
 pub mod ps;
 pub mod start;
 pub mod state;
+pub mod update;
 
 use core::ffi::CStr;
 

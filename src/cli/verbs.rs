@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, kill, list, pause, ps, run, spec, start, state};
+use super::{Outcome, create, delete, kill, list, pause, ps, run, spec, start, state, update};
 use crate::container::Context;
 
 /// A verb.
@@ -122,6 +122,14 @@ pub static VERBS: &[Verb] = &[
         run: pause::resume,
     },
     Verb {
+        name: "update",
+        summary: "change the limits of a container",
+        words: ID,
+        options: LIMITS,
+        order: Order::Anywhere,
+        run: update::run,
+    },
+    Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
@@ -156,6 +164,13 @@ const fn value(long: &'static str, short: &'static str, name: &'static str, help
 /// Options that stand before the verb.
 #[rustfmt::skip]
 pub static GLOBAL: &[Opt] = &[ROOT, LOG, LOG_FORMAT, LOG_LEVEL, DEBUG, CGROUP_MANAGER, SYSTEMD_CGROUP, ROOTLESS, VERSION];
+/// Those of `update`, in the order of `linux.resources`.
+#[rustfmt::skip]
+pub static LIMITS: &[Opt] = &[
+    RESOURCES, MEMORY, MEMORY_RESERVATION, MEMORY_SWAP, KERNEL_MEMORY, KERNEL_MEMORY_TCP, CPU_SHARE, CPU_QUOTA,
+    CPU_PERIOD, CPU_BURST, CPU_RT_RUNTIME, CPU_RT_PERIOD, CPU_IDLE, CPUSET_CPUS, CPUSET_MEMS, PIDS_LIMIT, BLKIO_WEIGHT,
+    L3_CACHE_SCHEMA, MEM_BW_SCHEMA,
+];
 /// Options that stand anywhere.
 pub static COMMON: &[Opt] = &[HELP, USAGE];
 
@@ -190,6 +205,26 @@ pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
 pub const REGEX: Opt = flag("regex", "r", "ID is a regular expression; failures are warnings");
 
 pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
+
+pub const RESOURCES: Opt = value("resources", "r", "FILE", "take all from JSON as in linux.resources");
+pub const MEMORY: Opt = value("memory", "", "BYTES", "limit, as in 64m; -1: none");
+pub const MEMORY_RESERVATION: Opt = value("memory-reservation", "", "BYTES", "what is left to it when memory is short");
+pub const MEMORY_SWAP: Opt = value("memory-swap", "", "BYTES", "limit of memory and swap together");
+pub const KERNEL_MEMORY: Opt = value("kernel-memory", "", "BYTES", "ignored with a warning");
+pub const KERNEL_MEMORY_TCP: Opt = value("kernel-memory-tcp", "", "BYTES", "ignored with a warning");
+pub const CPU_SHARE: Opt = value("cpu-share", "", "N", "share beside others, 2 to 262144");
+pub const CPU_QUOTA: Opt = value("cpu-quota", "", "US", "microseconds of each period; -1: all");
+pub const CPU_PERIOD: Opt = value("cpu-period", "", "US", "how long a period is");
+pub const CPU_BURST: Opt = value("cpu-burst", "", "US", "what can be saved up beyond the quota");
+pub const CPU_RT_RUNTIME: Opt = value("cpu-rt-runtime", "", "US", "for real-time processes, of each period");
+pub const CPU_RT_PERIOD: Opt = value("cpu-rt-period", "", "US", "how long such a period is");
+pub const CPU_IDLE: Opt = value("cpu-idle", "", "0|1", "1: only when nobody else wants to run");
+pub const CPUSET_CPUS: Opt = value("cpuset-cpus", "", "LIST", "processors, as in 0-3,7");
+pub const CPUSET_MEMS: Opt = value("cpuset-mems", "", "LIST", "memory nodes");
+pub const PIDS_LIMIT: Opt = value("pids-limit", "", "N", "processes; -1: any number");
+pub const BLKIO_WEIGHT: Opt = value("blkio-weight", "", "N", "share of disks, 10 to 1000");
+pub const L3_CACHE_SCHEMA: Opt = value("l3-cache-schema", "", "SCHEMA", "not supported yet");
+pub const MEM_BW_SCHEMA: Opt = value("mem-bw-schema", "", "SCHEMA", "not supported yet");
 
 pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "where to write (default: .)");
 pub const SPEC_FILE: Opt = value("file", "f", "FILE", "write to this file, even if it exists");

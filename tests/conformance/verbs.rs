@@ -1,8 +1,10 @@
 //! The commands about a container that exists: pause and resume, ps, update, events; and what the runtime says of
 //! itself: features, completion.
 
+use jzon::object;
+
 use crate::case;
-use crate::support::{Case, Container, Kind, Ran, Sandbox, eventually, read};
+use crate::support::{Case, Container, Kind, Need, Ran, Sandbox, controller, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -23,6 +25,17 @@ pub fn cases() -> Vec<Case> {
         case!(kill_by_regex).differs(Kind::Runc, "no such option"),
         case!(delete_by_regex).differs(Kind::Runc, "no such option"),
         case!(regex_that_is_wrong_is_refused),
+        case!(update_memory),
+        case!(update_with_units).needs(&[Need::V1("memory")]).differs(Kind::Crun, "takes integers"),
+        case!(update_memory_and_swap).needs(&[Need::V1("memory")]).differs(Kind::Crun, "1.8 fails one way or the other"),
+        case!(update_cpu).needs(&[Need::V1("cpu")]).differs(Kind::Crun, "1.8 takes no -1"),
+        case!(update_cpu_burst_and_idle).needs(&[Need::V1("cpu")]).isopod_only("no such options"),
+        case!(update_cpuset_and_pids).needs(&[Need::V1("cpuset"), Need::V1("pids")]),
+        case!(update_from_a_document).needs(&[Need::V1("memory"), Need::V1("devices")]).differs(Kind::Crun, "replaces the device rules"),
+        case!(update_unified).needs(&[Need::V2("memory"), Need::V2("cpu"), Need::V2("pids")]),
+        case!(update_of_a_stopped_container_is_refused).differs(Kind::Crun, "1.8 updates the empty cgroup"),
+        case!(update_of_what_is_not_there_is_refused),
+        case!(update_from_options_and_a_document_is_refused).isopod_only("the document wins"),
     ]
 }
 
@@ -195,4 +208,138 @@ fn regex_that_is_wrong_is_refused(t: &Sandbox) {
     t.rt(&["delete", "--force", "--regex", "["]).is_refused();
     assert_eq!(c.status(), "running");
     assert!(!read(format!("/proc/{}/stat", c.pid())).is_empty());
+}
+
+fn update_memory(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+    c.started();
+    let limit = || match controller("memory") {
+        Some(_) => c.cgroup_file("memory", "memory.limit_in_bytes"),
+        None => read(c.unified_cgroup().join("memory.max")).trim().to_owned(),
+    };
+    for (given, bytes) in [("33554432", 32u64 << 20), ("67108864", 64 << 20)] {
+        t.rt(&["update", "--memory", given, &c.id]).ok();
+        assert_eq!(limit(), bytes.to_string());
+    }
+    t.rt(&["update", "--memory=nonsense", &c.id]).is_refused();
+    assert_eq!(c.status(), "running");
+}
+
+fn update_with_units(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    t.rt(&["update", "--memory=48m", "--memory-reservation", "16M", &c.id]).ok();
+    assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), (48 << 20).to_string());
+    assert_eq!(c.cgroup_file("memory", "memory.soft_limit_in_bytes"), (16 << 20).to_string());
+}
+
+/// Up and down again: version 1 wants the limit below that of memory and swap at every moment.
+fn update_memory_and_swap(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 32 << 20, swap: 32 << 20 };
+    c.started();
+    for bytes in [128u64 << 20, 24 << 20] {
+        let text = bytes.to_string();
+        t.rt(&["update", "--memory", &text, "--memory-swap", &text, &c.id]).ok();
+        assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), text);
+        assert_eq!(c.cgroup_file("memory", "memory.memsw.limit_in_bytes"), text);
+    }
+    t.rt(&["update", "--memory", "-1", &c.id]).ok();
+    assert!(c.cgroup_file("memory", "memory.limit_in_bytes").parse::<u64>().expect("number") > 1 << 60);
+}
+
+fn update_cpu(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { quota: 20000, period: 50000 };
+    c.started();
+    t.rt(&["update", "--cpu-share", "321", "--cpu-quota=40000", "--cpu-period", "80000", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpu", "cpu.shares"), "321");
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_quota_us"), "40000");
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_period_us"), "80000");
+    // One of the two alone leaves the other.
+    t.rt(&["update", "--cpu-period", "90000", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_quota_us"), "40000");
+    t.rt(&["update", "--cpu-quota", "-1", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_period_us"), "90000");
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_quota_us"), "-1");
+}
+
+fn update_cpu_burst_and_idle(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { quota: 50000, period: 100000 };
+    c.started();
+    t.rt(&["update", "--cpu-burst", "20000", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpu", "cpu.cfs_burst_us"), "20000");
+    t.rt(&["update", "--cpu-idle", "1", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpu", "cpu.idle"), "1");
+}
+
+fn update_cpuset_and_pids(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    t.rt(&["update", "--cpuset-cpus=0", "--cpuset-mems", "0", "--pids-limit", "17", &c.id]).ok();
+    assert_eq!(c.cgroup_file("cpuset", "cpuset.cpus"), "0");
+    assert_eq!(c.cgroup_file("pids", "pids.max"), "17");
+}
+
+fn update_from_a_document(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let document = r#"{"pids": {"limit": 23}, "memory": {"limit": 50331648}, "devices": [{"allow": true}]}"#;
+    let before = c.cgroup_file("devices", "devices.list");
+    let file = t.file("limits.json", document);
+    t.rt(&["update", "--resources", file.to_str().expect("path"), &c.id]).ok();
+    assert_eq!(c.cgroup_file("pids", "pids.max"), "23");
+    assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), "50331648");
+    assert_eq!(c.cgroup_file("devices", "devices.list"), before);
+    // As containerd does it.
+    let file = t.file("more.json", r#"{"pids": {"limit": 29}}"#);
+    let mut command = t.command(&["update", "-r", "-", &c.id]);
+    t.spawn(command.stdin(std::fs::File::open(file).expect("input"))).wait().ok();
+    assert_eq!(c.cgroup_file("pids", "pids.max"), "29");
+    assert_eq!(c.cgroup_file("memory", "memory.limit_in_bytes"), "50331648");
+    let broken = t.file("broken.json", r#"{"pids": {"#);
+    t.rt(&["update", "-r", broken.to_str().expect("path"), &c.id]).is_refused();
+    t.rt(&["update", "-r", "/no/such/file", &c.id]).is_refused();
+}
+
+fn update_unified(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["cpu"] = object! { quota: 20000, period: 50000 };
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20, swap: 64 << 20 };
+    c.started();
+    let cgroup = c.unified_cgroup();
+    let file = |name: &str| read(cgroup.join(name)).trim().to_owned();
+    t.rt(&["update", "--cpu-period", "90000", &c.id]).ok();
+    assert_eq!(file("cpu.max"), "20000 90000");
+    t.rt(&["update", "--memory-swap", &(96 << 20).to_string(), &c.id]).ok();
+    assert_eq!((file("memory.max"), file("memory.swap.max")), ((64 << 20).to_string(), (32 << 20).to_string()));
+    t.rt(&["update", "--cpu-share", "1024", "--pids-limit", "-1", &c.id]).ok();
+    assert_eq!((file("cpu.weight"), file("pids.max")), ("100".into(), "max".into()));
+    let document = t.file("less.json", r#"{"memory": {"limit": 4096, "checkBeforeUpdate": true}}"#);
+    t.rt(&["update", "-r", document.to_str().expect("path"), &c.id]).is_refused();
+    assert_eq!(c.status(), "running");
+}
+
+fn update_of_a_stopped_container_is_refused(t: &Sandbox) {
+    let c = &mut t.container();
+    c.sh("true").created();
+    c.start().ok();
+    c.wait_until_stopped();
+    t.rt(&["update", "--pids-limit", "17", &c.id]).is_refused();
+}
+
+fn update_of_what_is_not_there_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    t.rt(&["update", "--l3-cache-schema", "L3:0=f", &c.id]).is_refused();
+    t.rt(&["update", "--mem-bw-schema", "MB:0=50", &c.id]).is_refused();
+}
+
+fn update_from_options_and_a_document_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let file = t.file("limits.json", r#"{"pids": {"limit": 23}}"#);
+    t.rt(&["update", "--memory=64m", "-r", file.to_str().expect("path"), &c.id]).is_refused();
 }
