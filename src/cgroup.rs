@@ -14,9 +14,11 @@
 mod end;
 mod freeze;
 mod make;
+mod stat;
 
 pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
+pub use stat::OomEvents;
 
 use core::ffi::CStr;
 

@@ -6,6 +6,7 @@
 mod child;
 pub mod create;
 pub mod delete;
+pub mod events;
 mod foreground;
 pub mod id;
 pub mod kill;

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, kill, list, pause, ps, run, spec, start, state, update};
+use super::{Outcome, create, delete, events, features, kill, list, pause, ps, run, spec, start, state, update};
 use crate::container::Context;
 
 /// A verb.
@@ -106,6 +106,14 @@ pub static VERBS: &[Verb] = &[
         run: ps::run,
     },
     Verb {
+        name: "events",
+        summary: "print what a container uses, in runc's form",
+        words: ID,
+        options: &[INTERVAL, STATS],
+        order: Order::Anywhere,
+        run: events::run,
+    },
+    Verb {
         name: "pause",
         summary: "stop all processes of a container",
         words: ID,
@@ -144,6 +152,14 @@ pub static VERBS: &[Verb] = &[
         options: &[FORCE, REGEX],
         order: Order::Anywhere,
         run: delete::run,
+    },
+    Verb {
+        name: "features",
+        summary: "print what is understood of a config",
+        words: NONE,
+        options: &[],
+        order: Order::Anywhere,
+        run: features::run,
     },
 ];
 
@@ -205,6 +221,9 @@ pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
 pub const REGEX: Opt = flag("regex", "r", "ID is a regular expression; failures are warnings");
 
 pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
+
+pub const INTERVAL: Opt = value("interval", "", "TIME", "between two lines, as in 1m30s (default: 5s)");
+pub const STATS: Opt = flag("stats", "", "print one line and end");
 
 pub const RESOURCES: Opt = value("resources", "r", "FILE", "take all from JSON as in linux.resources");
 pub const MEMORY: Opt = value("memory", "", "BYTES", "limit, as in 64m; -1: none");

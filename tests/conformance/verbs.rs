@@ -27,15 +27,26 @@ pub fn cases() -> Vec<Case> {
         case!(regex_that_is_wrong_is_refused),
         case!(update_memory),
         case!(update_with_units).needs(&[Need::V1("memory")]).differs(Kind::Crun, "takes integers"),
-        case!(update_memory_and_swap).needs(&[Need::V1("memory")]).differs(Kind::Crun, "1.8 fails one way or the other"),
+        case!(update_memory_and_swap)
+            .needs(&[Need::V1("memory")])
+            .differs(Kind::Crun, "1.8 fails one way or the other"),
         case!(update_cpu).needs(&[Need::V1("cpu")]).differs(Kind::Crun, "1.8 takes no -1"),
         case!(update_cpu_burst_and_idle).needs(&[Need::V1("cpu")]).isopod_only("no such options"),
         case!(update_cpuset_and_pids).needs(&[Need::V1("cpuset"), Need::V1("pids")]),
-        case!(update_from_a_document).needs(&[Need::V1("memory"), Need::V1("devices")]).differs(Kind::Crun, "replaces the device rules"),
+        case!(update_from_a_document)
+            .needs(&[Need::V1("memory"), Need::V1("devices")])
+            .differs(Kind::Crun, "replaces the device rules"),
         case!(update_unified).needs(&[Need::V2("memory"), Need::V2("cpu"), Need::V2("pids")]),
         case!(update_of_a_stopped_container_is_refused).differs(Kind::Crun, "1.8 updates the empty cgroup"),
         case!(update_of_what_is_not_there_is_refused),
         case!(update_from_options_and_a_document_is_refused).isopod_only("the document wins"),
+        case!(features_are_what_the_spec_says).differs(Kind::Crun, "1.8.1 has no such command"),
+        case!(events_once).differs(Kind::Crun, "no such command"),
+        case!(events_again_and_again)
+            .differs(Kind::Crun, "no such command")
+            .differs(Kind::Runc, "goes on until delete"),
+        case!(events_of_memory_that_is_short).needs(&[Need::V1("memory")]).differs(Kind::Crun, "no such command"),
+        case!(events_of_a_stopped_container_are_refused),
     ]
 }
 
@@ -342,4 +353,84 @@ fn update_from_options_and_a_document_is_refused(t: &Sandbox) {
     c.started();
     let file = t.file("limits.json", r#"{"pids": {"limit": 23}}"#);
     t.rt(&["update", "--memory=64m", "-r", file.to_str().expect("path"), &c.id]).is_refused();
+}
+
+fn features_are_what_the_spec_says(t: &Sandbox) {
+    let features = jzon::parse(&t.rt(&["features"]).ok()).expect("JSON");
+    assert_eq!(features["ociVersionMin"], "1.0.0");
+    assert!(features["ociVersionMax"].as_str().expect("ociVersionMax").starts_with("1."));
+    let names = |list: &jzon::JsonValue| -> Vec<String> {
+        list.members().map(|name| name.as_str().expect("a name").to_owned()).collect()
+    };
+    let namespaces = names(&features["linux"]["namespaces"]);
+    for kind in ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"] {
+        assert!(namespaces.iter().any(|name| name == kind), "{kind}: {namespaces:?}");
+    }
+    assert!(names(&features["linux"]["capabilities"]).contains(&"CAP_SYS_ADMIN".to_owned()));
+    assert_eq!(features["linux"]["cgroup"]["v1"], true);
+    assert_eq!(features["linux"]["cgroup"]["v2"], true);
+    // What it says that it takes, it takes.
+    let mut c = t.container();
+    for option in &names(&features["mountOptions"]) {
+        if ["ro", "rw", "nosuid", "rnoexec", "private", "rshared", "noatime", "sync"].contains(&&**option) {
+            c.mount(&format!("/tmp/{option}"), "tmpfs", "tmpfs", &[option]);
+        }
+    }
+    assert_eq!(c.writable().args(&["/bin/echo", "taken"]).run().ok(), "taken");
+}
+
+fn events_once(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+    c.config["linux"]["resources"]["pids"] = object! { limit: 17 };
+    c.started();
+    let text = t.rt(&["events", "--stats", &c.id]).ok();
+    assert_eq!(text.lines().count(), 1);
+    let event = jzon::parse(&text).expect("JSON");
+    assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some("stats"), Some(c.id.as_str())));
+    let data = &event["data"];
+    assert_eq!(data["memory"]["usage"]["limit"], 64 << 20);
+    assert!(data["memory"]["usage"]["usage"].as_u64().expect("usage") > 0, "{text}");
+    assert!(!data["memory"]["raw"].is_empty());
+    assert_eq!((data["pids"]["current"].as_u64(), data["pids"]["limit"].as_u64()), (Some(1), Some(17)));
+    let cpu = &data["cpu"]["usage"];
+    assert!(cpu["total"].as_u64().expect("total") > 0 && cpu["user"].is_number() && cpu["kernel"].is_number(), "{cpu}");
+    assert!(data["hugetlb"].is_object() && data["blkio"].is_object() && data["cpuset"].is_object());
+}
+
+fn events_again_and_again(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let events = t.start(&["events", "--interval", "50ms", &c.id]);
+    eventually("three lines", || events.stdout().lines().count() >= 3);
+    c.kill("KILL").ok();
+    // They end with the container.
+    let ran = events.wait();
+    ran.exits(0);
+    for line in ran.stdout().lines() {
+        assert_eq!(jzon::parse(line).expect("JSON")["type"], "stats");
+    }
+}
+
+fn events_of_memory_that_is_short(t: &Sandbox) {
+    let c = &mut t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 16 << 20, swap: 16 << 20 };
+    c.sh("while [ ! -e /dev/shm/go ]; do sleep 0.01; done; dd if=/dev/zero of=/dev/null bs=60M count=1; sleep 600");
+    c.created();
+    c.start().ok();
+    let events = t.start(&["events", "--interval", "1h", &c.id]);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::fs::write(format!("/proc/{}/root/dev/shm/go", c.pid()), "").expect("go");
+    eventually("it is said", || events.stdout().contains("\"oom\""));
+    assert_eq!(jzon::parse(events.stdout().lines().next().expect("a line")).expect("JSON")["id"], c.id.as_str());
+}
+
+fn events_of_a_stopped_container_are_refused(t: &Sandbox) {
+    let c = &mut t.container();
+    c.sh("true").created();
+    c.start().ok();
+    c.wait_until_stopped();
+    t.rt(&["events", "--stats", &c.id]).is_refused();
+    t.rt(&["events", "--stats", "there-is-none"]).is_refused();
+    t.rt(&["events", "--interval=soon", &c.id]).is_refused();
 }
