@@ -144,7 +144,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
         process: process::plan(process, request.listen_fds)?,
-        preserve_fds: request.preserve_fds + request.listen_fds,
+        preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })
 }

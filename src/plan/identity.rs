@@ -60,6 +60,10 @@ pub fn user<'a>(user: &spec::User<'a>) -> Result<User<'a>> {
             return Err(Error::config(format_args!("process.user.{field}"), format_args!("{NONE} is no id")));
         }
     }
+    if let Some(index) = groups.iter().position(|group| *group == NONE) {
+        let field = format_args!("process.user.additionalGids[{index}]");
+        return Err(Error::config(field, format_args!("{NONE} is no id")));
+    }
     let umask = user.umask.unwrap_or(0o022);
     if umask > 0o777 {
         return Err(Error::config(format_args!("process.user.umask"), format_args!("{umask:#o} is above 0777")));

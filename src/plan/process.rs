@@ -83,8 +83,9 @@ fn terminal(process: &spec::Process<'_>) -> Result<Option<Option<(u16, u16)>>> {
     }
     let Some(size) = process.console_size else { return Ok(Some(None)) };
     let number = |field: &str, value: Option<u64>| {
-        u16::try_from(value.unwrap_or(0))
-            .map_err(|_| Error::config(format_args!("process.consoleSize.{field}"), format_args!("is above 65535")))
+        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("process.consoleSize.{field}"), why);
+        let value = value.ok_or_else(|| wrong(format_args!("is required")))?;
+        u16::try_from(value).map_err(|_| wrong(format_args!("{value} is above 65535")))
     };
     Ok(Some(Some((number("height", size.height)?, number("width", size.width)?))))
 }

@@ -141,7 +141,8 @@ impl<'fd> Root<'fd> {
         let made = match make {
             Make::Directory => file::mkdirat(parent.as_fd(), name, 0o755),
             Make::File => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
+                // Not for writing: as long as that was open, the mount could not be made read-only.
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY;
                 file::openat(parent.as_fd(), name, flags, Mode::from_raw_mode(0o644)).map(drop)
             }
         };
