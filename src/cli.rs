@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod completion;
 pub mod create;
 pub mod delete;
 pub mod events;
@@ -126,7 +127,7 @@ fn page(text: core::fmt::Arguments<'_>) -> Outcome {
 /// Whether the verb got as many words as it wants.
 fn count(verb: &Verb, words: usize) -> Result<()> {
     let (bound, number) = match words {
-        0 if verb.words.min > 0 => return Err(Error::says(format_args!("please specify a ID for the container"))),
+        0 if verb.takes_id() => return Err(Error::says(format_args!("please specify a ID for the container"))),
         few if few < verb.words.min => ("minimum", verb.words.min),
         many if many > verb.words.max => ("maximum", verb.words.max),
         _ => return Ok(()),

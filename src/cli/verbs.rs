@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, events, features, kill, list, pause, ps, run, spec, start, state, update};
+use super::{
+    Outcome, completion, create, delete, events, features, kill, list, pause, ps, run, spec, start, state, update,
+};
 use crate::container::Context;
 
 /// A verb.
@@ -31,6 +33,14 @@ pub struct Words {
     pub max: usize,
     /// How help calls them.
     pub names: &'static str,
+}
+
+impl Verb {
+    /// Whether its first word is the name of a container.
+    #[must_use]
+    pub fn takes_id(&self) -> bool {
+        self.words.names.starts_with("ID")
+    }
 }
 
 const NONE: Words = Words { min: 0, max: 0, names: "" };
@@ -161,6 +171,14 @@ pub static VERBS: &[Verb] = &[
         order: Order::Anywhere,
         run: features::run,
     },
+    Verb {
+        name: "completion",
+        summary: "print what completes command lines in a shell",
+        words: Words { min: 1, max: 1, names: "bash|zsh|fish" },
+        options: &[],
+        order: Order::Anywhere,
+        run: completion::run,
+    },
 ];
 
 /// The verb of this name.
@@ -281,7 +299,11 @@ mod tests {
         let verbs = VERBS.iter().flat_map(|verb| {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
-                names => format!("## {} {}", verb.name, names.replace("ID", "*ID*").replace("SIGNAL", "*SIGNAL*")),
+                names => {
+                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT"];
+                    let shown = |names: String, word: &&str| names.replace(word, &format!("*{word}*"));
+                    format!("## {} {}", verb.name, placeholders.iter().fold(names.to_owned(), shown))
+                }
             };
             core::iter::once(heading).chain(verb.options.iter().map(term))
         });
