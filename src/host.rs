@@ -97,6 +97,15 @@ pub fn cgroups() -> Result<Cgroups<'static>> {
     }
 }
 
+/// The cgroup of version 2 that a process is in, from the root of ours.
+///
+/// # Errors
+/// The kernel's.
+pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
+    let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
+    Ok(lines(text(path)?).find(Line::is_unified).map_or("", |line| line.path))
+}
+
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here
 /// is not ours to use.
 fn directories() -> Result<&'static str> {
