@@ -11,16 +11,17 @@ use core::ffi::CStr;
 
 use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
 use super::foreground::{self, Init};
-use super::process::{Process, Stat};
-use super::state::{Lock, State, StateDir, Status};
+use super::process::{Freezer, Stat};
+use super::state::{Lock, State, StateDir};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
+use crate::host::{self, Cgroups};
 use crate::init::enter::{self, Entering};
 use crate::link::{self, Report};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
 use crate::sys::{AsFd, OwnedFd, fd, file, memory, security, socket};
-use crate::{debug, host, json, plan, spec};
+use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
 const DOCUMENT_LIMIT: usize = 16 << 20;
@@ -63,14 +64,19 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     // Locked until the process is in: a container that is half made has half of the host in it.
     let dir = StateDir::open(context, request.id, Lock::Shared)?;
     let state = dir.read()?.ok_or_else(|| not_running(request.id))?;
-    let init = running(&dir, &state, request)?;
+    // With our lock it cannot be half made, and whether it was started does not matter.
+    let init = state.init()?.ok_or_else(|| not_running(request.id))?;
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_mounted_or_not()? };
+    let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
+    if !request.ignore_paused && is_frozen(&cgroup, init.stat) {
+        return Err(Error::says(format_args!("the container `{}` is paused", request.id)));
+    }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
     let planned = memory::keep(plan::exec::plan(config, document, &request.process)?);
     if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
         return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
     }
-    let cgroup = super::cgroup_of(&state)?;
     let doors = cgroup.open_below(request.cgroup)?;
     let console = Console::open(planned.terminal.is_some(), request.console_socket)?;
     let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
@@ -99,14 +105,12 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
 }
 
-/// The container's init, if it is one to add to.
-fn running(dir: &StateDir, state: &State<'_>, request: &ExecRequest) -> Result<Process> {
-    let Some(init) = state.init()? else { return Err(not_running(request.id)) };
-    match dir.status_with(Some(state), Some(init.stat))? {
-        Status::Paused if request.ignore_paused => Ok(init),
-        Status::Paused => Err(Error::says(format_args!("the container `{}` is paused", request.id))),
-        Status::Creating | Status::Stopped => Err(not_running(request.id)),
-        Status::Created | Status::Running => Ok(init),
+/// Whether the container is paused, as init shows it, asking as little as possible.
+fn is_frozen(cgroup: &Cgroup<'_>, init: Stat) -> bool {
+    match init.freezer() {
+        Freezer::None => false,
+        Freezer::NoneOrV2 => cgroup.is_frozen_by_v2(),
+        Freezer::Any => cgroup.is_frozen(),
     }
 }
 
@@ -152,11 +156,13 @@ impl Adding<'_> {
         console: Option<OwnedFd>,
         [preserve_fds, listen_fds]: [u32; 2],
     ) -> Result<Init> {
-        let (link, theirs) = link::pair()?;
         let ignored = Stat::own()?.ignored;
+        let (link, theirs) = link::pair()?;
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
-        process::reset_signal(foreground::SIGCHLD);
+        if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
+            process::reset_signal(foreground::SIGCHLD);
+        }
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
         if self.state.namespaces & kind::PID != 0 {
@@ -167,8 +173,8 @@ impl Adding<'_> {
         }
         match self.clone(&mut doors)? {
             Clone::Child => {
-                link.close();
-                dir.close();
+                // Closed with all that is not wanted inside, before anything is joined.
+                drop((link, dir));
                 let entering = Entering {
                     id: self.id,
                     init: self.init,
@@ -189,7 +195,8 @@ impl Adding<'_> {
                 debug!("the command is process {pid}");
                 let added = Init { pid, pidfd };
                 self::hear(&link, self.id, &added).inspect_err(|_| end(&added))?;
-                dir.close();
+                // Unlocked when it is closed, before we wait.
+                drop(dir);
                 Ok(added)
             }
         }
