@@ -57,8 +57,7 @@ pub struct ExecRequest {
 /// If the container does not run; whatever is wrong with the request or fails on the way. Then nothing was executed.
 pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let listen_fds = listen_fds(context)?;
-    let preserve_fds = request.preserve_fds + listen_fds;
-    check_preserved(preserve_fds)?;
+    let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
 
     // Locked until the process is in: a container that is half made has half of the host in it.

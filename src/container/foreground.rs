@@ -145,16 +145,17 @@ impl<'fd> Relay<'fd> {
 
     /// Until init has ended and its last output is written.
     fn run(&mut self, init: &Init, signals: &OwnedFd) -> Result<i32> {
+        // It may have ended before we looked.
         let mut code = init.reap()?;
-        while code.is_none() || self.output.open || !self.output.is_empty() {
+        loop {
+            if let Some(code) = code {
+                // Others may hold the terminal open; what is in it now is all that we wait for.
+                self.flush();
+                return Ok(code);
+            }
             let [signalled, stdin, master, stdout] = self.wait(signals)?;
             if signalled {
-                code = self.signals(init, signals)?.or(code);
-                if code.is_some() {
-                    // Others may hold the terminal open; what is in it now is all that we wait for.
-                    self.flush();
-                    break;
-                }
+                code = self.signals(init, signals)?;
             }
             if stdin {
                 self.input.fill(fd::standard(0));
@@ -166,7 +167,6 @@ impl<'fd> Relay<'fd> {
                 self.output.drain(fd::standard(1));
             }
         }
-        Ok(code.unwrap_or(0))
     }
 
     /// Waits until something can be done: a signal is there, input can be read, the master can be read or written,
@@ -206,7 +206,8 @@ impl<'fd> Relay<'fd> {
         let mut code = None;
         while let Some(signal) = process::read_signal(signals.as_fd()).context("read", "signals")? {
             match signal {
-                SIGCHLD => code = init.reap()?.or(code),
+                SIGCHLD if code.is_none() => code = init.reap()?,
+                SIGCHLD => {}
                 SIGWINCH => copy_size(self.master),
                 signal => init.forward(signal),
             }

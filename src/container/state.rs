@@ -346,6 +346,8 @@ impl StateDir {
             }
             other => other,
         };
+        // Whoever waits for the lock shall see now that the container is gone.
+        self.dir.close();
         removed.context("remove state of container", self.id)
     }
 }
