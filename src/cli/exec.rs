@@ -62,15 +62,12 @@ fn process(given: &Given, args: &'static [&'static CStr]) -> Result<Request<'sta
 }
 
 /// The values of an option that may be given several times.
-fn each<T: Copy>(
+fn each<T: Copy + 'static>(
     given: &Given,
     option: &Opt,
     why: &'static str,
     read: impl Fn(&'static str) -> Option<T>,
-) -> Result<&'static [T]>
-where
-    T: 'static,
-{
+) -> Result<&'static [T]> {
     let mut values = Growing::new();
     for value in given.values(option) {
         values.push(value.to_str().ok().and_then(&read).ok_or_else(|| invalid(option, value, why))?);
