@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, kill, list, run, spec, start, state};
+use super::{Outcome, create, delete, exec, kill, list, run, spec, start, state};
 use crate::container::Context;
 
 /// A verb.
@@ -80,6 +80,33 @@ pub static VERBS: &[Verb] = &[
         options: &[],
         order: Order::Anywhere,
         run: start::run,
+    },
+    Verb {
+        name: "exec",
+        summary: "execute a command in a container",
+        words: Words { min: 1, max: usize::MAX, names: "ID [COMMAND...]" },
+        options: &[
+            ADDITIONAL_GIDS,
+            APPARMOR,
+            CAP,
+            EXEC_CGROUP,
+            CONSOLE_SOCKET,
+            CWD,
+            EXEC_DETACH,
+            ENV,
+            IGNORE_PAUSED,
+            NO_NEW_PRIVS,
+            EXEC_PID_FILE,
+            PIDFD_SOCKET,
+            PRESERVE_FDS,
+            PROCESS,
+            PROCESS_LABEL,
+            TTY,
+            USER,
+        ],
+        // What follows the id is the command, options included.
+        order: Order::BeforeWords,
+        run: exec::run,
     },
     Verb {
         name: "state",
@@ -159,6 +186,22 @@ pub const NO_SUBREAPER: Opt = flag("no-subreaper", "", "accepted and ignored");
 pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the container's init there");
 pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
 
+pub const ADDITIONAL_GIDS: Opt = value("additional-gids", "g", "GID", "one more group; may be repeated");
+pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "not supported yet");
+pub const CAP: Opt = value("cap", "c", "NAME", "one more capability; may be repeated");
+pub const EXEC_CGROUP: Opt = value("cgroup", "", "PATH", "a cgroup below the container's");
+pub const CWD: Opt = value("cwd", "", "DIR", "the working directory");
+pub const EXEC_DETACH: Opt = flag("detach", "d", "return when the command is executed");
+pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be repeated");
+pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
+pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
+pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
+pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
+pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
+pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "not supported yet");
+pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
+pub const USER: Opt = value("user", "u", "UID[:GID]", "as this user, and group 0 or GID");
+
 pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
 pub const QUIET: Opt = flag("quiet", "q", "print names only");
 
@@ -203,7 +246,12 @@ mod tests {
         let verbs = VERBS.iter().flat_map(|verb| {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
-                names => format!("## {} {}", verb.name, names.replace("ID", "*ID*").replace("SIGNAL", "*SIGNAL*")),
+                names => {
+                    let emphasized = ["ID", "SIGNAL", "COMMAND"]
+                        .iter()
+                        .fold(names.to_owned(), |names, word| names.replace(word, &format!("*{word}*")));
+                    format!("## {} {emphasized}", verb.name)
+                }
             };
             core::iter::once(heading).chain(verb.options.iter().map(term))
         });
