@@ -77,6 +77,14 @@ impl<'a> Cgroup<'a> {
         self.places
     }
 
+    /// Its part in version 2, which has to be there before a process can be born in it, and the rest, which has not.
+    #[must_use]
+    pub fn halves(&self) -> (Cgroup<'a>, Cgroup<'a>) {
+        let last = self.places.iter().rposition(|place| !place.hierarchy.unified).map_or(0, |last| last + 1);
+        let (one, two) = self.places.split_at(last);
+        (Cgroup { places: two, ..*self }, Cgroup { places: one, ..*self })
+    }
+
     /// The place that tells most about the processes: version 2, which has events; else the one with the freezer.
     fn home(&self) -> Option<&'a Place<'a>> {
         let unified = self.places.last().filter(|place| place.hierarchy.unified);
@@ -212,7 +220,7 @@ mod tests {
     fn none_is_empty_and_does_nothing() {
         let cgroup = Cgroup::new(Cgroups::V1(&PIDS), "").expect("correct");
         assert!(cgroup.places().is_empty() && !cgroup.is_frozen() && !cgroup.oom_killed());
-        assert_eq!(cgroup.pids().expect("none"), []);
+        assert!(cgroup.pids().expect("none").is_empty());
         assert!(cgroup.create(&[]).expect("nothing").birthplace().is_none());
         cgroup.kill_all(9).and_then(|()| cgroup.remove()).expect("nothing");
     }

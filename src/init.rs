@@ -9,7 +9,7 @@ mod exec;
 mod identity;
 pub mod namespaces;
 
-use crate::cgroup::Doors;
+use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context, Error, Result};
 use crate::link::{Child, Step};
 use crate::log::{self, Level};
@@ -26,12 +26,16 @@ pub struct Inherited<'a> {
     pub sources: Option<Sources>,
     /// The namespaces to be joined, if that is left to init.
     pub namespaces: Option<sys::fd::FdList>,
-    /// The way into its cgroups.
-    pub doors: Doors<'a>,
+    /// The way into its cgroups: where it was born, and those that were open before.
+    pub doors: Option<Doors<'a>>,
+    /// Cgroups that the runtime makes meanwhile, and that are entered by their paths.
+    pub cgroup: Option<Cgroup<'a>>,
     /// Where its cgroups are.
     pub hierarchies: &'a [Hierarchy<'a>],
     /// The socket that the terminal's other side is sent to.
     pub console: Option<OwnedFd>,
+    /// The size of the caller's terminal (rows, columns), if that is what the container's is relayed to.
+    pub console_size: Option<(u16, u16)>,
     /// `exec.fifo`, whose opening for writing means `start`; none for `run`.
     pub start: Option<OwnedFd>,
     /// The signal mask that the caller had.
@@ -53,6 +57,11 @@ fn orphaned() -> ! {
     process::exit(1)
 }
 
+/// Through the doors that the runtime opened, or through those that we opened ourselves.
+fn enter_cgroups(theirs: Option<&Doors<'_>>, ours: Option<&Doors<'_>>) -> Result<()> {
+    [theirs, ours].into_iter().flatten().try_for_each(Doors::enter)
+}
+
 /// A line may move only together with its reason.
 fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<core::convert::Infallible> {
     let user_namespace = plan.namespaces.has(kind::USER);
@@ -64,7 +73,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         identity::become_root()?;
     }
     if let Some(fds) = &inherited.namespaces {
-        namespaces::join(plan, fds)?;
+        namespaces::join(plan, fds, !kind::PID)?;
     }
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;
@@ -74,14 +83,28 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources)?;
-    inherited.doors.enter()?;
-    // Where the caller may run says nothing about the container.
-    process::reset_affinity().context("sched_setaffinity", "")?;
-    // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
-    if plan.namespaces.new & kind::CGROUP != 0 {
-        namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
-    }
-    rootfs.mount_all(inherited.hierarchies)?;
+    // When a cgroup mount comes, or nothing else can be mounted: until then the runtime makes the cgroups and writes
+    // its state while we mount.
+    let theirs = inherited.doors.take();
+    let mut met = None;
+    let mut meet = || -> Result<()> {
+        if met.is_none() {
+            let Some(ignored) = inherited.link.wait(Step::Recorded) else { orphaned() };
+            // Opened while the host's paths can be named.
+            let doors = inherited.cgroup.map(|cgroup| cgroup.open()).transpose()?;
+            // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
+            if plan.namespaces.new & kind::CGROUP != 0 {
+                enter_cgroups(theirs.as_ref(), doors.as_ref())?;
+                namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
+            }
+            met = Some((ignored, doors));
+        }
+        Ok(())
+    };
+    let hierarchies = inherited.hierarchies;
+    rootfs.mount_all(|| meet().map(|()| hierarchies))?;
+    meet()?;
+    let Some((ignored, doors)) = met else { orphaned() };
 
     rootfs.make_devices()?;
     // Through the kernel's own files, before an image can be looked at in their place.
@@ -104,7 +127,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     }
     // The terminal comes from the container's own devpts, and its name from nowhere.
     let terminal = match plan.process.terminal {
-        Some(size) => Some(console::open(&rootfs, plan, size, inherited.console.take())?),
+        Some(size) => {
+            let size = size.or(inherited.console_size);
+            Some(console::open(&rootfs, plan, size, inherited.console.take())?)
+        }
         None => None,
     };
     rootfs.mask()?;
@@ -112,9 +138,15 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // The passwd file is the container's, and only wanted if the config left HOME out.
     let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs, plan.process.user.uid)) };
     rootfs.make_directory(plan.process.cwd);
+    // Before the last steps: what we took so far is not charged to the container's limits.
+    if plan.namespaces.new & kind::CGROUP == 0 {
+        enter_cgroups(theirs.as_ref(), doors.as_ref())?;
+    }
+    // Where the caller may run says nothing about the container; its cpuset does.
+    process::reset_affinity().context("sched_setaffinity", "")?;
     rootfs.enter()?;
     // From here on a path of the host cannot be named, and no descriptor leads there.
-    drop(rootfs);
+    drop((rootfs, doors, theirs));
     sys::fd::close_dropped();
 
     identity::give_standard_streams(plan, user_namespace)?;
@@ -140,7 +172,6 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let args = process::Vector::new(plan.process.args);
     let env = exec::environment(&plan.process, home);
 
-    let Some(ignored) = inherited.link.wait(Step::Recorded) else { orphaned() };
     exec::reset_signals(ignored, inherited.signal_mask);
     inherited.link.ready();
     if let Some(fifo) = inherited.start.take() {

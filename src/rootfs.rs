@@ -16,13 +16,13 @@ mod pivot;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Role, What};
+use crate::plan::mount::{Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
+use crate::sys::mount::{MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
 pub use cgroup::Hierarchy;
 
@@ -66,7 +66,8 @@ fn open_failed(path: &str, errno: Errno) -> Error {
         return Error::because("the rootfs path", memory::format(format_args!("`{path}`")), "does not exist")
             .with(errno);
     }
-    Error::errno("open the rootfs", path, errno)
+    let error = Error::errno("open the rootfs", path, errno);
+    if errno == Errno::PERM { error.hint("it takes CAP_SYS_ADMIN: without root nothing can be run yet") } else { error }
 }
 
 /// The file system while it is made, seen from the new mount namespace.
@@ -76,6 +77,10 @@ pub struct Rootfs<'a> {
     /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
     dev: Option<OwnedFd>,
     proc: Option<OwnedFd>,
+    /// A procfs that is mounted nowhere, where the container's own cannot be used.
+    private_proc: Option<OwnedFd>,
+    /// What becomes read-only at the end.
+    readonly: FdList,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
 }
@@ -114,7 +119,15 @@ impl<'a> Rootfs<'a> {
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
         move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
-        Ok(Rootfs { plan, sources, dev: None, proc: None, foreign_dev: false })
+        Ok(Rootfs {
+            plan,
+            sources,
+            dev: None,
+            proc: None,
+            private_proc: None,
+            readonly: FdList::default(),
+            foreign_dev: false,
+        })
     }
 
     /// The root directory, which every path is resolved in.
@@ -126,21 +139,30 @@ impl<'a> Rootfs<'a> {
         self.sources.root.as_fd()
     }
 
-    /// Performs the plan's mounts in their order; `hierarchies` is what a cgroup mount is made of.
+    /// Performs the plan's mounts in their order; `hierarchies` tells what a cgroup mount is made of, when one comes.
     ///
     /// # Errors
     /// The kernel's, with the mount's place and destination.
-    pub fn mount_all(&mut self, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
+    pub fn mount_all<'h>(&mut self, mut hierarchies: impl FnMut() -> Result<&'h [Hierarchy<'h>]>) -> Result<()> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
-                What::Cgroup => (self.mount_cgroups(mount, hierarchies).map(|()| None)?, false),
+                What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
                 What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
                 What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
             };
+            if let Some(tree) = &tree
+                && mount.readonly_late
+            {
+                self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
+            }
             match mount.role {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
+                    if let Some(dev) = &self.dev {
+                        // Where `mount::at_once` works.
+                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
+                    }
                 }
                 Role::Proc => self.proc = tree,
                 Role::Other => {}
@@ -149,15 +171,18 @@ impl<'a> Rootfs<'a> {
         Ok(())
     }
 
-    /// The kernel's own files: the procfs that was mounted for the container, or a private one.
+    /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
     ///
     /// # Errors
     /// EPERM where a user namespace may not mount one.
     pub fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
-        if self.proc.is_none() {
-            self.proc = Some(mount::private_procfs()?);
+        let readonly = |mount: &Mount<'_>| mount.role == Role::Proc && mount.attr & attr::RDONLY != 0;
+        let unusable = self.proc.is_none() || self.plan.mounts.iter().any(readonly);
+        if unusable && self.private_proc.is_none() {
+            self.private_proc = Some(mount::private_procfs()?);
         }
-        self.proc.as_ref().map(AsFd::as_fd).ok_or(Error::because("open", "procfs", "is not there"))
+        let proc = if unusable { &self.private_proc } else { &self.proc };
+        proc.as_ref().map(AsFd::as_fd).ok_or_else(|| Error::because("open", "procfs", "is not there"))
     }
 
     /// Opens a file of the container for reading, or says that there is none.
@@ -232,7 +257,7 @@ fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<(), Err
     let made = match make {
         Make::Directory => file::mkdirat(directory, name, 0o755),
         Make::File => {
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY;
             file::openat(directory, name, flags, Mode::from_raw_mode(0o644)).map(drop)
         }
     };

@@ -75,16 +75,34 @@ impl<'a> Cgroup<'a> {
     /// # Errors
     /// The cgroup is in use or frozen; a limit is refused; the kernel's.
     pub fn create(&self, writes: &[Write<'_>]) -> Result<Doors<'a>> {
+        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        self.build(writes, |place| self.open_door(place, &mut doors))?;
+        Ok(doors)
+    }
+
+    /// The same without doors: whoever is to come in opens them.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub fn create_closed(&self, writes: &[Write<'_>]) -> Result<()> {
+        self.build(writes, |_| Ok(()))
+    }
+
+    fn build(&self, writes: &[Write<'_>], each: impl FnMut(&Place<'a>) -> Result<()>) -> Result<()> {
         let mut made = Vec::new();
-        self.try_create(writes, &mut made).inspect_err(|_| {
+        self.try_build(writes, &mut made, each).inspect_err(|_| {
             for directory in &made {
                 let _ = file::rmdirat(CWD, directory);
             }
         })
     }
 
-    fn try_create(&self, writes: &[Write<'_>], made: &mut Vec<&'static CStr, MOST>) -> Result<Doors<'a>> {
-        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+    fn try_build(
+        &self,
+        writes: &[Write<'_>],
+        made: &mut Vec<&'static CStr, MOST>,
+        mut each: impl FnMut(&Place<'a>) -> Result<()>,
+    ) -> Result<()> {
         for place in self.places {
             let mine = || writes.iter().filter(|write| self.takes(place, write));
             if place.hierarchy.unified {
@@ -104,9 +122,9 @@ impl<'a> Cgroup<'a> {
                 }
             }
             place.limit(mine())?;
-            self.open_door(place, &mut doors)?;
+            each(place)?;
         }
-        Ok(doors)
+        Ok(())
     }
 
     /// The doors of a cgroup that exists, for one more process. What has been removed meanwhile, or was mounted only

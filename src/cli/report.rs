@@ -54,7 +54,11 @@ fn sink(level: Level, message: &str) {
     let _ = file::write_all(destination(), line.as_bytes());
 }
 
+/// One line, whatever is in the message: a file may be called anything.
 fn plain_line(level: Level, message: &str) -> &'static str {
+    let printable = memory::copy(message.as_bytes());
+    printable.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
+    let message = core::str::from_utf8(printable).unwrap_or(message);
     memory::format(format_args!("isopod: {}: {message}\n", level.name()))
 }
 

@@ -194,4 +194,41 @@ mod tests {
             assert!(VERBS[..at].iter().all(|other| other.name != verb.name));
         }
     }
+
+    /// The page in `docs` has the table's commands and options, each where it belongs, and no others.
+    #[test]
+    fn the_manual_page_is_this_table() {
+        let page = include_str!("../../docs/isopod.1.md");
+        let global = GLOBAL.iter().chain(COMMON).map(term);
+        let verbs = VERBS.iter().flat_map(|verb| {
+            let heading = match verb.words.names {
+                "" => format!("## {}", verb.name),
+                names => format!("## {} {}", verb.name, names.replace("ID", "*ID*").replace("SIGNAL", "*SIGNAL*")),
+            };
+            core::iter::once(heading).chain(verb.options.iter().map(term))
+        });
+        let expected: Vec<String> = global.chain(verbs).collect();
+        assert_eq!(headings_and_options(page), expected);
+        let (before, _) = page.split_once("# COMMANDS\n").expect("a section");
+        let (_, globals) = before.split_once("# GLOBAL OPTIONS\n").expect("a section");
+        assert_eq!(headings_and_options(globals).len(), GLOBAL.len() + COMMON.len());
+    }
+
+    /// The lines that name a command, and those that name an option: an explanation follows, after a colon.
+    fn headings_and_options(page: &str) -> Vec<&str> {
+        let option = |line: &str, next: &str| line.starts_with("**-") && next.starts_with(": ");
+        let lines = page.lines().zip(page.lines().skip(1));
+        lines.filter(|(line, next)| line.starts_with("## ") || option(line, next)).map(|(line, _)| line).collect()
+    }
+
+    /// An option as the manual page has it: `**-b**, **--bundle**=*DIR*`.
+    fn term(option: &Opt) -> String {
+        let letters: String = option.short.chars().map(|letter| format!("**-{letter}**, ")).collect();
+        let value = match option.kind {
+            Kind::Flag => String::new(),
+            Kind::Value(name) => format!("=*{name}*"),
+            Kind::Optional(name) => format!("[=*{name}*]"),
+        };
+        format!("{letters}**--{}**{value}", option.long)
+    }
 }

@@ -34,17 +34,16 @@ pub(super) fn spawn(plan: &Plan<'_>, fds: &FdList, cgroup: Option<BorrowedFd<'_>
     let joins = plan.namespaces.join;
     // A cgroup namespace has the cgroup for its root that the process is in when it is made: init makes it, later.
     let new = plan.namespaces.new & !kind::CGROUP;
-    // It can only be entered by children.
-    if let Some(place) = joins.iter().position(|join| join.kind == kind::PID) {
-        let fd = fds.get(place).ok_or_else(|| failed(&joins[place], crate::error::Errno::BADF))?;
-        namespace::setns(fd, kind::PID).map_err(|errno| failed(&joins[place], errno))?;
-    }
     if plan.namespaces.joins(kind::USER) {
         return spawn_in_user_namespace(plan, fds, new, cgroup);
     }
+    if plan.namespaces.joins(kind::PID) {
+        // It is only entered by children.
+        join(plan, fds, kind::PID)?;
+    }
     if new & kind::USER != 0 && !joins.is_empty() {
         let home = Home::remember(plan)?;
-        join(plan, fds)?;
+        join(plan, fds, !kind::PID)?;
         let spawned = clone(new, cgroup);
         if !matches!(spawned, Ok(Spawned::Init)) {
             home.go_back()?;
@@ -90,8 +89,8 @@ fn spawn_in_user_namespace(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Opti
         }
         Clone::Child => {
             ours.close();
-            let born =
-                join(plan, fds).and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
+            let born = join(plan, fds, u64::MAX)
+                .and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
             match born {
                 Ok(0) => return Ok(Spawned::Init),
                 Ok(pid) => {
@@ -107,8 +106,11 @@ fn spawn_in_user_namespace(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Opti
     }
 }
 
-/// The namespaces that the runtime leaves for a moment.
-struct Home(FdList);
+/// The namespaces that the runtime leaves for a moment, and its current directory, which goes with that of mounts.
+struct Home {
+    namespaces: FdList,
+    directory: OwnedFd,
+}
 
 /// By the names of `/proc/self/ns`.
 #[rustfmt::skip]
@@ -119,23 +121,23 @@ static OWN: &[(u64, &core::ffi::CStr)] = &[
 
 impl Home {
     fn remember(plan: &Plan<'_>) -> Result<Home> {
-        let mut fds = FdList::default();
+        let mut namespaces = FdList::default();
         for (kind, path) in OWN {
-            fds.push(if plan.namespaces.joins(*kind) {
+            namespaces.push(if plan.namespaces.joins(*kind) {
                 Some(file::open(path).context("open", path.to_str().unwrap_or("?"))?)
             } else {
                 None
             });
         }
-        Ok(Home(fds))
+        Ok(Home { namespaces, directory: file::open_dir(CWD, c".").context("open", ".")? })
     }
 
     fn go_back(&self) -> Result<()> {
         for (place, (kind, path)) in OWN.iter().enumerate() {
-            if let Some(fd) = self.0.get(place) {
+            if let Some(fd) = self.namespaces.get(place) {
                 namespace::setns(fd, *kind).context("setns", path.to_str().unwrap_or("?"))?;
             }
         }
-        Ok(())
+        process::fchdir(self.directory.as_fd()).context("fchdir", "to where we were")
     }
 }

@@ -17,6 +17,7 @@ use crate::link::{self, Report, Step};
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
+use crate::sys::namespace::kind;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
 use crate::{debug, log, spec, warn};
 
@@ -46,7 +47,11 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
         None => foreground::supervise(&made.init)?,
     };
     if !request.keep {
-        made.dir.lock(Lock::Exclusive)?;
+        match made.dir.lock(Lock::Exclusive) {
+            // Somebody has killed and deleted it.
+            Err(error) if error.is(Errno::NOENT) => return Ok(code),
+            locked => locked?,
+        }
         made.cgroup.remove()?;
         made.dir.remove()?;
     }
@@ -71,12 +76,18 @@ struct Made<'a> {
 
 fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
     let listen_fds = listen_fds(context)?;
-    check_preserved(request.preserve_fds + listen_fds)?;
-    fd::cloexec_from(3 + request.preserve_fds + listen_fds).context("close_range", "inherited descriptors")?;
+    let preserved = check_preserved(request.preserve_fds, listen_fds)?;
+    fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
-    let bundle = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-    let config = read_config(bundle.as_fd(), request.config)?;
+    let opened;
+    let bundle = if request.bundle == c"." {
+        CWD
+    } else {
+        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
+        opened.as_fd()
+    };
+    let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let cgroups = match context.manager {
         Manager::Cgroupfs => host::cgroups()?,
@@ -137,7 +148,7 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: OwnedFd) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
@@ -150,7 +161,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: OwnedFd) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -159,7 +170,7 @@ impl<'a> Maker<'_, 'a> {
             bundle: bundle_path,
             rootfs: rootfs_path(bundle_path, plan.root.path),
             created: memory::format(format_args!("{}", Timestamp::now())),
-            owner: process::geteuid(),
+            owner: self.context.start.euid,
             cgroup_path: plan.cgroup.path,
             cgroup_manager: self.context.manager.name(),
             terminal: plan.process.terminal.is_some(),
@@ -170,11 +181,16 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan, self.request)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle.as_fd())?;
+        let sources = Sources::open(plan, bundle)?;
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
         let (parent, ours) = link::pair()?;
-        let doors = self.cgroup.create(plan.cgroup.writes)?;
-        undo.cgroup = Some(self.cgroup);
+        // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
+        // namespace it could not open them.
+        let (born_in, entered) = self.cgroup.halves();
+        let (early, late) =
+            if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
+        let doors = early.create(plan.cgroup.writes)?;
+        undo.cgroup = Some(early);
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);
@@ -192,9 +208,11 @@ impl<'a> Maker<'_, 'a> {
                     link: ours,
                     sources: Some(sources),
                     namespaces: child::init_joins(plan).then_some(fds),
-                    doors,
+                    doors: Some(doors),
+                    cgroup: late,
                     hierarchies: self.hierarchies(),
                     console: console.theirs,
+                    console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     signal_mask,
                 };
@@ -209,17 +227,21 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        self.meanwhile(&mut state, dir, init, &parent)?;
+        if let Some(maps) = &plan.namespaces.maps {
+            put_proc(init.pid, "uid_map", maps.uid)?;
+            put_proc(init.pid, "gid_map", maps.gid)?;
+            parent.tell(Step::Mapped, 0);
+        }
+        if let Some(late) = late {
+            late.create_closed(plan.cgroup.writes)?;
+            undo.cgroup = Some(self.cgroup);
+        }
+        self.record_and_start(&mut state, dir, init, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
-    /// The runtime's half of the work, while init does its own.
-    fn meanwhile(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
-        if let Some(maps) = &self.plan.namespaces.maps {
-            put_proc(init.pid, "uid_map", maps.uid)?;
-            put_proc(init.pid, "gid_map", maps.gid)?;
-            link.tell(Step::Mapped, 0);
-        }
+    /// The second half of the runtime's work, until init is ready or has become the user's program.
+    fn record_and_start(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
@@ -306,7 +328,11 @@ fn listen_fds(context: &super::Context) -> Result<u32> {
     value.parse().map_err(|_| Error::because("LISTEN_FDS", value, "is no number"))
 }
 
-fn check_preserved(count: u32) -> Result<()> {
+/// How many descriptors from 3 on the container gets, all of which have to be there.
+fn check_preserved(preserve_fds: u32, listen_fds: u32) -> Result<u32> {
+    // No process has as many.
+    const MANY: u32 = 1 << 30;
+    let count = preserve_fds.saturating_add(listen_fds).min(MANY);
     for number in (3..).take(count as usize) {
         // One that is close-on-exec is not the caller's but ours, as the log's.
         if !fd::is_inherited(number) {
@@ -314,7 +340,7 @@ fn check_preserved(count: u32) -> Result<()> {
             return Err(Error::because("preserve the descriptor", subject, "is not open"));
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Result<()> {

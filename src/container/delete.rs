@@ -40,11 +40,20 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     if let Some(state) = &state
-        && let Err(error) = super::cgroup_of(state).and_then(|cgroup| cgroup.remove())
+        && let Err(error) = remove_cgroup(state)
     {
         warn!("{error}");
     }
     dir.remove()
+}
+
+/// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody.
+fn remove_cgroup(state: &State<'_>) -> Result<()> {
+    let cgroup = super::cgroup_of(state)?;
+    if state.pid == 0 && !cgroup.pids()?.is_empty() {
+        return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
+    }
+    cgroup.remove()
 }
 
 /// podman looks for these words and then tries force.

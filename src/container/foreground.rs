@@ -87,6 +87,11 @@ impl Drop for CallersTerminal {
     }
 }
 
+/// How large the caller's terminal is (rows, columns), if standard input is one.
+pub(super) fn caller_size() -> Option<(u16, u16)> {
+    terminal::winsize(fd::standard(0)).ok().map(|size| (size.ws_row, size.ws_col))
+}
+
 /// The container's terminal is as large as the caller's; if standard input is no terminal, as it was.
 fn copy_size(master: BorrowedFd<'_>) {
     if let Ok(size) = terminal::winsize(fd::standard(0)) {
@@ -148,16 +153,17 @@ impl<'fd> Relay<'fd> {
 
     /// Until init has ended and its last output is written.
     fn run(&mut self, init: &Init, signals: &OwnedFd) -> Result<i32> {
+        // It may have ended before we looked.
         let mut code = init.reap()?;
-        while code.is_none() || self.output.open || !self.output.is_empty() {
+        loop {
+            if let Some(code) = code {
+                // Others may hold the terminal open; what is in it now is all that we wait for.
+                self.flush();
+                return Ok(code);
+            }
             let [signalled, stdin, master, stdout] = self.wait(signals)?;
             if signalled {
-                code = self.signals(init, signals)?.or(code);
-                if code.is_some() {
-                    // Others may hold the terminal open; what is in it now is all that we wait for.
-                    self.flush();
-                    break;
-                }
+                code = self.signals(init, signals)?;
             }
             if stdin {
                 self.input.fill(fd::standard(0));
@@ -169,7 +175,6 @@ impl<'fd> Relay<'fd> {
                 self.output.drain(fd::standard(1));
             }
         }
-        Ok(code.unwrap_or(0))
     }
 
     /// Waits until something can be done: a signal is there, input can be read, the master can be read or written,
@@ -209,7 +214,8 @@ impl<'fd> Relay<'fd> {
         let mut code = None;
         while let Some(signal) = process::read_signal(signals.as_fd()).context("read", "signals")? {
             match signal {
-                SIGCHLD => code = init.reap()?.or(code),
+                SIGCHLD if code.is_none() => code = init.reap()?,
+                SIGCHLD => {}
                 SIGWINCH => copy_size(self.master),
                 signal => init.forward(signal),
             }

@@ -163,7 +163,7 @@ impl StateDir {
         }
         let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
         let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
-        new.lock(Lock::Exclusive)?;
+        new.take(Lock::Exclusive)?;
         Ok(new)
     }
 
@@ -196,6 +196,14 @@ impl StateDir {
     /// # Errors
     /// As `open` has it; if the directory was removed while we waited.
     pub fn lock(&self, lock: Lock) -> Result<()> {
+        self.take(lock)?;
+        if lock == Lock::Exclusive && file::fstat(self.dir.as_fd()).context("stat container", self.id)?.st_nlink == 0 {
+            return Err(absent(self.id));
+        }
+        Ok(())
+    }
+
+    fn take(&self, lock: Lock) -> Result<()> {
         let operation = match lock {
             Lock::None => return Ok(()),
             Lock::Shared => FlockOperation::NonBlockingLockShared,
@@ -208,9 +216,6 @@ impl StateDir {
             taken => taken.context("lock container", self.id)?,
         }
         self.lock.set(lock);
-        if lock == Lock::Exclusive && file::fstat(self.dir.as_fd()).context("stat container", self.id)?.st_nlink == 0 {
-            return Err(absent(self.id));
-        }
         Ok(())
     }
 
@@ -331,6 +336,8 @@ impl StateDir {
             }
             other => other,
         };
+        // Whoever waits for the lock shall see now that the container is gone.
+        self.dir.close();
         removed.context("remove state of container", self.id)
     }
 }
@@ -464,7 +471,7 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
         std::fs::create_dir(&parent).expect("a directory");
         let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
-        let start = crate::sys::start::Start { args: &[], env: &[], secure: false };
+        let start = crate::sys::start::Start { args: &[], env: &[], euid: 0, secure: false };
         (Context { root, manager: super::super::Manager::Disabled, start }, parent)
     }
 

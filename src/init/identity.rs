@@ -117,6 +117,10 @@ fn set_capabilities(wanted: &Capabilities) -> Result<()> {
         Err(errno) => return Err(Error::errno("capset", "process.capabilities", errno)),
     };
     warn_of("process.capabilities", refused);
+    if wanted.inheritable != 0 {
+        // What the caller had would stay; without inheritable capabilities none can.
+        security::clear_ambient().context("prctl", "PR_CAP_AMBIENT_CLEAR_ALL")?;
+    }
     let mut refused = 0;
     for capability in (0..64).filter(|bit| wanted.ambient >> bit & 1 != 0) {
         match security::raise_ambient(capability) {

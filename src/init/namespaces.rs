@@ -11,22 +11,22 @@ use crate::sys::{memory, namespace};
 
 use super::identity;
 
-/// Joins those that the plan lists, but that of pids, which is the parent's to join: only its children enter it.
+/// Joins those of the plan that `which` names (CLONE_NEW*). That of pids is only entered by children made after that.
 ///
 /// # Errors
 /// The kernel's, with the namespace's place in the config.
-pub fn join(plan: &Plan<'_>, fds: &FdList) -> Result<()> {
+pub fn join(plan: &Plan<'_>, fds: &FdList, which: u64) -> Result<()> {
     let joins = plan.namespaces.join;
     let user = joins.iter().position(|join| join.kind == kind::USER);
     // Those of the host first; what belongs to the user namespace answers EPERM until we are in that.
     let mut refused = 0;
     for (place, join) in joins.iter().enumerate() {
-        match join.kind {
-            kind::USER | kind::PID => {}
-            _ => match one(join, place, fds) {
-                Err(Errno::PERM) if user.is_some() => refused |= join.kind,
-                result => result.map_err(|errno| failed(join, errno))?,
-            },
+        if join.kind == kind::USER || join.kind & which == 0 {
+            continue;
+        }
+        match one(join, place, fds) {
+            Err(Errno::PERM) if user.is_some() => refused |= join.kind,
+            result => result.map_err(|errno| failed(join, errno))?,
         }
     }
     let Some(user) = user else { return Ok(()) };

@@ -252,7 +252,7 @@ fn random(state: &mut u64) -> usize {
 }
 
 #[test]
-fn agrees_with_serde_json_on_what_is_json() {
+fn agrees_with_jzon_on_what_is_json() {
     const PIECES: [&str; 30] = [
         "{",
         "}",
@@ -291,13 +291,9 @@ fn agrees_with_serde_json_on_what_is_json() {
         let n = 1 + random(&mut state) % 8;
         let text: String = (0..n).map(|_| PIECES[random(&mut state) % PIECES.len()]).collect();
         let text = if random(&mut state).is_multiple_of(2) { format!("{{\"x\":{text}}}") } else { text };
-        // It reads numbers as floats, whose range is smaller than the grammar's.
-        let theirs = serde_json::from_str::<serde_json::Value>(&text);
-        if theirs.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")) {
-            continue;
-        }
-        good += usize::from(theirs.is_ok());
-        assert_eq!(syntax::check(text.as_bytes()).is_ok(), theirs.is_ok(), "{text:?}");
+        let theirs = jzon::parse(&text).is_ok();
+        good += usize::from(theirs);
+        assert_eq!(syntax::check(text.as_bytes()).is_ok(), theirs, "{text:?}");
     }
     assert!(good > 1000);
 }
@@ -396,7 +392,7 @@ fn written_strings_come_back() {
     for string in ["", "a\"b\\c/d", "\u{1}\n\u{1f}", &every] {
         let written = text(Style::Compact, |w| w.object(|w| w.member(string, string)));
         assert_eq!(from_slice::<Map<'_, &str>>(written.as_bytes()).unwrap()[..], [(string, string)]);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(written).unwrap()[string], string);
+        assert_eq!(jzon::parse(written).unwrap()[string], string);
     }
     assert_eq!(
         text(Style::Compact, |w| w.value("\"\\/\u{8}\u{c}\n\r\t\u{1}\u{7f}\u{e4}")),

@@ -45,8 +45,12 @@ pub static LINKS: [(&CStr, &CStr); 6] = [
 /// What the config has wrong, with its path.
 pub fn plan<'a>(devices: &[spec::Device<'a>]) -> Result<&'a [Device<'a>]> {
     let mut nodes: Growing<'a, Device<'a>> = Growing::new();
+    let mut configured: Growing<'a, Device<'a>> = Growing::new();
+    for (index, device) in devices.iter().enumerate() {
+        configured.push(one(index, device)?);
+    }
     for (path, major, minor) in DEFAULTS {
-        if devices.iter().any(|device| device.path == Some(path)) {
+        if configured.as_slice().iter().any(|device| device.path.normal == path) {
             continue;
         }
         if let Some(path) = path_below_root(path) {
@@ -54,9 +58,7 @@ pub fn plan<'a>(devices: &[spec::Device<'a>]) -> Result<&'a [Device<'a>]> {
             nodes.push(Device { path, kind: FileType::CharacterDevice, dev, mode: 0o666, uid: 0, gid: 0 });
         }
     }
-    for (index, device) in devices.iter().enumerate() {
-        nodes.push(one(index, device)?);
-    }
+    configured.as_slice().iter().for_each(|device| nodes.push(*device));
     Ok(nodes.finish())
 }
 
@@ -76,12 +78,16 @@ fn one<'a>(index: usize, device: &spec::Device<'a>) -> Result<Device<'a>> {
         Some(other) => return Err(wrong("type", format_args!("unknown value {other:?}, not one of c, u, b, p"))),
         None => return Err(wrong("type", format_args!("is required"))),
     };
-    let number = |field: &str, value: Option<i64>| match value {
+    // The kernel has 12 and 20 bits for them (linux/kdev_t.h).
+    let number = |field: &str, value: Option<i64>, limit: u32| match value {
         None if kind == FileType::Fifo => Ok(0),
         None => Err(wrong(field, format_args!("is required"))),
-        Some(value) => u32::try_from(value).map_err(|_| wrong(field, format_args!("{value} is no device number"))),
+        Some(value) => match u32::try_from(value) {
+            Ok(number) if number < limit => Ok(number),
+            _ => Err(wrong(field, format_args!("{value} is no device number"))),
+        },
     };
-    let dev = makedev(number("major", device.major)?, number("minor", device.minor)?);
+    let dev = makedev(number("major", device.major, 1 << 12)?, number("minor", device.minor, 1 << 20)?);
     // Engines copy it from stat(2), with the type in the upper bits.
     const TYPE: u32 = 0o170_000;
     let mode = device.file_mode.unwrap_or(0o666) & !TYPE;

@@ -53,12 +53,16 @@ pub fn capability(name: &str) -> Option<u32> {
 pub fn user<'a>(user: &spec::User<'a>) -> Result<User<'a>> {
     /// The kernel's "no id".
     const NONE: u32 = u32::MAX;
-    let groups = memory::copy(&user.additional_gids);
+    let groups = memory::copy(user.additional_gids);
     let ids = [("uid", user.uid.unwrap_or(0)), ("gid", user.gid.unwrap_or(0))];
     for (field, id) in ids {
         if id == NONE {
             return Err(Error::config(format_args!("process.user.{field}"), format_args!("{NONE} is no id")));
         }
+    }
+    if let Some(index) = groups.iter().position(|group| *group == NONE) {
+        let field = format_args!("process.user.additionalGids[{index}]");
+        return Err(Error::config(field, format_args!("{NONE} is no id")));
     }
     let umask = user.umask.unwrap_or(0o022);
     if umask > 0o777 {
@@ -74,11 +78,11 @@ pub fn user<'a>(user: &spec::User<'a>) -> Result<User<'a>> {
 pub fn capabilities(sets: Option<&spec::Capabilities<'_>>) -> Capabilities {
     let Some(sets) = sets else { return Capabilities::default() };
     Capabilities {
-        bounding: bits("bounding", &sets.bounding),
-        effective: bits("effective", &sets.effective),
-        inheritable: bits("inheritable", &sets.inheritable),
-        permitted: bits("permitted", &sets.permitted),
-        ambient: bits("ambient", &sets.ambient),
+        bounding: bits("bounding", sets.bounding),
+        effective: bits("effective", sets.effective),
+        inheritable: bits("inheritable", sets.inheritable),
+        permitted: bits("permitted", sets.permitted),
+        ambient: bits("ambient", sets.ambient),
     }
 }
 

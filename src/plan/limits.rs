@@ -36,7 +36,8 @@ pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
         let Some(word) = rlimit.kind else { return Err(wrong("type", format_args!("is required"))) };
         let resource = word.strip_prefix("RLIMIT_").and_then(|bare| RESOURCES.iter().position(|name| *name == bare));
         let Some(resource) = resource else { return Err(wrong("type", format_args!("unknown value {word:?}"))) };
-        let (soft, hard) = (rlimit.soft.unwrap_or(0), rlimit.hard.unwrap_or(0));
+        let required = |field: &str, value: Option<u64>| value.ok_or_else(|| wrong(field, format_args!("is required")));
+        let (soft, hard) = (required("soft", rlimit.soft)?, required("hard", rlimit.hard)?);
         if soft > hard {
             return Err(wrong("soft", format_args!("{soft} is above the hard limit {hard}")));
         }

@@ -24,6 +24,8 @@ pub struct Mount<'a> {
     pub attr: u64,
     /// Whether what lies at the destination is copied into the new file system first: `tmpcopyup`.
     pub copy_up: bool,
+    /// Whether it becomes read-only only at the end, since something has to be made in it before.
+    pub readonly_late: bool,
     /// The special part that the destination plays for what comes later.
     pub role: Role,
 }
@@ -184,6 +186,7 @@ static DEFAULTS: &[(&str, &[&str])] = &[
     ("/dev/pts", &["noexec", "nosuid", "newinstance", "ptmxmode=0666", "mode=620"]),
     ("/sys", &["noexec", "nosuid", "nodev"]),
     ("/sys/fs/cgroup", &["noexec", "nosuid", "strictatime"]),
+    ("/dev/cgroup", &["noexec", "nosuid", "strictatime"]),
 ];
 
 /// The names of all options, for the table's other readers.
@@ -200,7 +203,30 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], default: Propagation) -> Result<&'a 
     for (index, mount) in mounts.iter().enumerate() {
         steps.push(one(index, mount, default)?);
     }
-    Ok(steps.finish())
+    let steps = steps.finish();
+    for at in 0..steps.len() {
+        let (before, after) = steps.split_at_mut(at + 1);
+        let step = &mut before[at];
+        let is_filled = step.copy_up || step.role == Role::Dev || after.iter().any(|later| later.is_below(step));
+        step.readonly_late = is_filled && step.is_tmpfs() && step.attr & attr::RDONLY != 0;
+        if step.readonly_late {
+            step.attr &= !attr::RDONLY;
+        }
+    }
+    Ok(steps)
+}
+
+impl Mount<'_> {
+    /// Whether it goes into what the other is mounted on.
+    fn is_below(&self, other: &Mount<'_>) -> bool {
+        let rest = self.destination.normal.strip_prefix(other.destination.normal);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether mount points can be made in it at all.
+    fn is_tmpfs(&self) -> bool {
+        matches!(self.what, What::Filesystem { fs, .. } if fs == c"tmpfs")
+    }
 }
 
 /// What the option words of one mount add up to.
@@ -249,11 +275,11 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     } else {
         match kind {
             "" => return Err(wrong("type", format_args!("is required unless the mount is a bind mount"))),
-            "cgroup" | "cgroup2" => What::Cgroup,
+            "cgroup" | "cgroup2" => cgroups(&collected).map_err(|why| wrong("options", format_args!("{why}")))?,
             _ => filesystem(index, mount, kind, collected.supers, collected.data)?,
         }
     };
-    if copy_up && kind != "tmpfs" {
+    if copy_up && (bind.is_some() || kind != "tmpfs") {
         return Err(wrong("options", format_args!("tmpcopyup can be used only with tmpfs")));
     }
     if destination.normal == "/" {
@@ -262,7 +288,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     if role == Role::Proc && !may_be_proc(&what) {
         return Err(wrong("destination", format_args!("only procfs may be mounted on /proc")));
     }
-    let attr = collected.attr.attr_set | collected.attr_recursive.attr_set;
+    let attr = collected.attr_recursive.attr_set & !collected.attr.attr_clr | collected.attr.attr_set;
     let changes = match what {
         // A new file system is one mount, with its attributes from the start and private.
         What::Filesystem { .. } => changes(&[], collected.propagation.as_slice(), false),
@@ -274,7 +300,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
             changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
         }
     };
-    Ok(Mount { index, destination, what, changes, attr, copy_up, role })
+    Ok(Mount { index, destination, what, changes, attr, copy_up, readonly_late: false, role })
 }
 
 /// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same
@@ -321,10 +347,13 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
         match meaning {
             Some(Meaning::Nothing) => {}
             Some(Meaning::Attr { set, clear, recursive }) => {
+                // The last word on an attribute wins; one about the whole tree is also about its top, which gets its
+                // own words after it.
+                forget(&mut all.attr, set | clear);
                 let attr = if recursive { &mut all.attr_recursive } else { &mut all.attr };
-                // The last word on an attribute wins.
-                attr.attr_set = attr.attr_set & !clear & !(set & attr::ATIME) | set;
-                attr.attr_clr = attr.attr_clr & !set | clear;
+                forget(attr, set | clear);
+                attr.attr_set |= set;
+                attr.attr_clr |= clear;
             }
             Some(Meaning::Propagation(propagation)) => all.propagation.push(propagation),
             Some(Meaning::Bind { recursive }) => all.bind = Some(recursive || all.bind == Some(true)),
@@ -355,6 +384,22 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
         }
     }
     Ok(all)
+}
+
+fn forget(attr: &mut MountAttr, bits: u64) {
+    attr.attr_set &= !bits;
+    attr.attr_clr &= !bits;
+}
+
+/// The cgroups as they are: no option of theirs can be chosen, and nothing that is mounted in there reaches the host.
+fn cgroups<'a>(all: &Collected<'_>) -> Result<What<'a>, &'static str> {
+    if !all.supers.is_empty() || !all.data.is_empty() {
+        return Err("a mount of the cgroups takes no options of the file system");
+    }
+    if all.propagation.as_slice().iter().any(|change| change.kind == propagation::SHARED) {
+        return Err("a mount of the cgroups cannot be shared");
+    }
+    Ok(What::Cgroup)
 }
 
 fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: &Collected<'a>) -> Result<What<'a>> {
@@ -435,6 +480,10 @@ mod tests {
     fn recursive_words_are_apart() {
         let all = collect(0, &["rro", "nosuid"]).expect("good options");
         assert_eq!((all.attr.attr_set, all.attr_recursive.attr_set), (attr::NOSUID, attr::RDONLY));
+        let all = collect(0, &["rro", "rw"]).expect("good options");
+        assert_eq!((all.attr.attr_clr, all.attr_recursive.attr_set), (attr::RDONLY, attr::RDONLY));
+        let all = collect(0, &["ro", "rrw"]).expect("good options");
+        assert_eq!((all.attr.attr_set, all.attr_recursive.attr_clr), (0, attr::RDONLY));
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub fn name(kind: u64) -> &'static str {
 /// The kernel takes no more lines: user_namespaces(7).
 const MAX_LINES: usize = 340;
 
+/// Nor a text of a page or more.
+const MAX_TEXT: usize = 4095;
+
 /// The plan of them.
 ///
 /// # Errors
@@ -107,7 +110,7 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
         ));
     }
     let maps = if new & kind::USER != 0 {
-        Some(Maps { uid: lines("uidMappings", &linux.uid_mappings)?, gid: lines("gidMappings", &linux.gid_mappings)? })
+        Some(Maps { uid: lines("uidMappings", linux.uid_mappings)?, gid: lines("gidMappings", linux.gid_mappings)? })
     } else {
         for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
             if !maps.is_empty() && seen & kind::USER == 0 {
@@ -136,6 +139,7 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
         ));
     }
     let mut text = "";
+    let mut ranges: Growing<'_, [u32; 3]> = Growing::new();
     for (index, map) in maps.iter().enumerate() {
         let number = |name: &str, value: Option<u32>| {
             value.ok_or_else(|| {
@@ -145,13 +149,31 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
         let inside = number("containerID", map.container_id)?;
         let outside = number("hostID", map.host_id)?;
         let size = number("size", map.size)?;
-        if size == 0 || inside.checked_add(size - 1).is_none() || outside.checked_add(size - 1).is_none() {
+        // The last number is no id: it says "none".
+        if size == 0 || inside.checked_add(size).is_none() || outside.checked_add(size).is_none() {
             return Err(Error::config(
                 format_args!("linux.{field}[{index}].size"),
                 format_args!("{size} ids from {inside} and {outside} on are no range"),
             ));
         }
+        let meets = |[other_inside, other_outside, other_size]: &[u32; 3]| {
+            let meets = |one, other| one < other + other_size && other < one + size;
+            meets(inside, *other_inside) || meets(outside, *other_outside)
+        };
+        if let Some(other) = ranges.as_slice().iter().position(meets) {
+            return Err(Error::config(
+                format_args!("linux.{field}[{index}]"),
+                format_args!("has ids in common with {field}[{other}]"),
+            ));
+        }
+        ranges.push([inside, outside, size]);
         text = memory::format(format_args!("{text}{inside} {outside} {size}\n"));
+    }
+    if text.len() > MAX_TEXT {
+        return Err(Error::config(
+            format_args!("linux.{field}"),
+            format_args!("the text for the kernel has {} bytes, it takes no more than {MAX_TEXT}", text.len()),
+        ));
     }
     Ok(text)
 }

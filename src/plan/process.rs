@@ -60,7 +60,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     if let Some(score) = process.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
         return Err(Error::config(format_args!("process.oomScoreAdj"), format_args!("{score} is not in -1000..1000")));
     }
-    let env = environment(&process.env, listen_fds)?;
+    let env = environment(process.env, listen_fds)?;
     Ok(Process {
         args: args.finish(),
         env,
@@ -70,7 +70,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
         terminal: terminal(process)?,
         user: identity::user(&process.user.unwrap_or_default())?,
         capabilities: identity::capabilities(process.capabilities),
-        rlimits: limits::plan(&process.rlimits)?,
+        rlimits: limits::plan(process.rlimits)?,
         no_new_privs: process.no_new_privileges.unwrap_or(false),
         oom_score_adj: process.oom_score_adj,
     })
@@ -83,8 +83,9 @@ fn terminal(process: &spec::Process<'_>) -> Result<Option<Option<(u16, u16)>>> {
     }
     let Some(size) = process.console_size else { return Ok(Some(None)) };
     let number = |field: &str, value: Option<u64>| {
-        u16::try_from(value.unwrap_or(0))
-            .map_err(|_| Error::config(format_args!("process.consoleSize.{field}"), format_args!("is above 65535")))
+        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("process.consoleSize.{field}"), why);
+        let value = value.ok_or_else(|| wrong(format_args!("is required")))?;
+        u16::try_from(value).map_err(|_| wrong(format_args!("{value} is above 65535")))
     };
     Ok(Some(Some((number("height", size.height)?, number("width", size.width)?))))
 }

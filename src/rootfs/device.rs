@@ -76,7 +76,9 @@ impl Rootfs<'_> {
 
 /// The host's node of the same path, in place of one of our own.
 fn bind_node(device: &Device<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
-    let tree = host_node(device.path.given, device.kind, device.dev)?;
+    let host =
+        memory::cstr(device.path.normal).ok_or_else(|| Error::errno("open", device.path.normal, Errno::INVAL))?;
+    let tree = host_node(host, device.kind, device.dev)?;
     make_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
     move_mount_to(tree.as_fd(), dir, name).context("move_mount", device.path.normal)
 }

@@ -111,12 +111,10 @@ fn or_make(place: &mut Option<Shared>, make: impl FnOnce() -> Result<OwnedFd>) -
 }
 
 fn empty_directory() -> Result<OwnedFd> {
-    let make = || {
-        let context = FsContext::open(c"tmpfs")?;
-        context.set_string(c"mode", c"555")?;
-        context.mount(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)
-    };
-    make().map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
+    let attr = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    FsContext::open(c"tmpfs")
+        .and_then(|context| context.mount(attr))
+        .map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
 }
 
 fn text(path: &CStr) -> &str {

@@ -8,7 +8,7 @@ use crate::plan::mount::{Datum, Mount, What};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, attr, mount_in_cwd, mount_setattr};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory};
 
 impl Rootfs<'_> {
     /// Takes a tree of the host that was opened beforehand.
@@ -30,9 +30,8 @@ impl Rootfs<'_> {
             (b"proc" | b"sysfs", _) => Place::At(self.plain_target(mount)?),
             (_, Some((directory, name))) => {
                 make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
-                // In our own /dev one call does it. If it fails, the long way knows why.
-                let done = words.is_some_and(|words| !mount.copy_up && at_once(mount, directory, name, words).is_ok());
-                if done {
+                // If it fails, the long way knows why.
+                if words.is_some_and(|words| at_once(mount, name, words).is_ok()) {
                     return Ok(None);
                 }
                 Place::In(directory, name)
@@ -84,14 +83,19 @@ impl Rootfs<'_> {
     }
 }
 
-/// mount(2) on a name in a directory of ours, whose attributes it sets as it attaches.
-fn at_once(mount: &Mount<'_>, directory: BorrowedFd<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
-    let What::Filesystem { fs, source, .. } = mount.what else { return Err(Errno::INVAL) };
-    if !mount.changes.is_empty() {
-        return Err(Errno::INVAL);
+/// One mount(2) in place of six calls, for a name in our own `/dev`, which is the current directory once it is there.
+fn at_once(mount: &Mount<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
+    match mount.what {
+        What::Filesystem { fs, source, .. }
+            if mount.destination.normal.starts_with("/dev/")
+                && mount.changes.is_empty()
+                && !mount.copy_up
+                && !mount.readonly_late =>
+        {
+            mount_in_cwd(source, name, fs, mount.attr, words)
+        }
+        _ => Err(Errno::INVAL),
     }
-    process::fchdir(directory)?;
-    mount_in_cwd(source, name, fs, mount.attr, words)
 }
 
 fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<FsContext> {

@@ -1,5 +1,7 @@
 //! The change of root: from here on a path of the host cannot be named.
 
+use core::ffi::CStr;
+
 use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
@@ -13,9 +15,12 @@ impl Rootfs<'_> {
     /// The kernel's.
     pub fn enter(&self) -> Result<()> {
         let root = &self.plan.root;
-        // Read-only only now, for until now mount points had to be made in it.
+        // Read-only only now, for until now mount points had to be made in them.
+        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
+        for tree in self.readonly.iter() {
+            mount_setattr(tree, false, &readonly).context("make read-only", "a tmpfs")?;
+        }
         if root.readonly {
-            let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
             mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
         }
         if !root.pivot {
@@ -52,7 +57,7 @@ fn hide_host_mounts() -> Result<()> {
         if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {
             continue;
         }
-        let Some(path) = left.split(' ').nth(4).and_then(memory::cstr) else { continue };
+        let Some(path) = left.split(' ').nth(4).and_then(unescaped) else { continue };
         // Those of the container have the same names, but lie on top, where these paths do not lead.
         match mount::umount_detach(path) {
             Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}
@@ -62,4 +67,34 @@ fn hide_host_mounts() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A path as mountinfo has it: blanks and the like are a backslash and three octal digits, proc_pid_mountinfo(5).
+fn unescaped(path: &str) -> Option<&'static CStr> {
+    let bytes = memory::slice(path.len() + 1, 0u8);
+    let mut rest = path.as_bytes();
+    let mut used = 0;
+    while let [first, after @ ..] = rest {
+        (bytes[used], rest) = match (*first, after) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                ((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), after)
+            }
+            _ => (*first, after),
+        };
+        used += 1;
+    }
+    CStr::from_bytes_with_nul(&bytes[..=used]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_in_mountinfo() {
+        assert_eq!(unescaped("/a\\040b"), Some(c"/a b"));
+        assert_eq!(unescaped("/plain"), Some(c"/plain"));
+        assert_eq!(unescaped("/\\134\\011"), Some(c"/\\\t"));
+        assert_eq!(unescaped("/end\\04"), Some(c"/end\\04"));
+    }
 }

@@ -134,13 +134,15 @@ fn linux(w: &mut Writer<'_>, rootless: Option<(u32, u32)>, cgroup2: bool) {
 
 #[cfg(test)]
 mod tests {
+    use jzon::JsonValue;
+
     use super::*;
     use crate::spec::{self, IdMapping, Mount, Spec};
 
-    fn both(rootless: Option<(u32, u32)>, cgroup2: bool) -> (&'static Spec<'static>, serde_json::Value) {
+    fn both(rootless: Option<(u32, u32)>, cgroup2: bool) -> (&'static Spec<'static>, JsonValue) {
         let text = template(rootless, cgroup2);
         assert!(text.ends_with("}\n"));
-        (spec::parse(text.as_bytes()).unwrap(), serde_json::from_str(text).unwrap())
+        (spec::parse(text.as_bytes()).unwrap(), jzon::parse(text).unwrap())
     }
 
     fn namespaces(spec: &Spec<'static>) -> Vec<&'static str> {
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(namespaces(spec), ["pid", "network", "ipc", "uts", "mount", "cgroup"]);
         assert_eq!(mount(spec, "/sys").kind, Some("sysfs"));
         assert!(mount(spec, "/dev/pts").options.unwrap().contains(&"gid=5"));
-        assert_eq!(json["process"]["args"], serde_json::json!(["sh"]));
+        assert_eq!(json["process"]["args"], jzon::array!["sh"]);
         assert_eq!(json["process"]["capabilities"]["permitted"][2], "CAP_NET_BIND_SERVICE");
         assert_eq!(json["process"]["rlimits"][0]["hard"], 1024);
         assert_eq!(json["linux"]["resources"]["devices"][0]["allow"], false);

@@ -119,7 +119,15 @@ pub fn mount_setattr_at(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr:
         0,
     ];
     // SAFETY: the path and the struct, whose size is asserted above, live through the call; both are only read.
-    unsafe { super::raw("mount_setattr", __NR_mount_setattr, args) }.map(drop)
+    let set = || unsafe { super::raw("mount_setattr", __NR_mount_setattr, args) }.map(drop);
+    match set() {
+        // A file that we are done with may still be open for writing.
+        Err(super::Errno::BUSY) => {
+            super::fd::close_dropped();
+            set()
+        }
+        result => result,
+    }
 }
 
 /// A file system being configured: fsopen(2).

@@ -141,7 +141,8 @@ impl<'fd> Root<'fd> {
         let made = match make {
             Make::Directory => file::mkdirat(parent.as_fd(), name, 0o755),
             Make::File => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
+                // Not for writing: as long as that was open, the mount could not be made read-only.
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY;
                 file::openat(parent.as_fd(), name, flags, Mode::from_raw_mode(0o644)).map(drop)
             }
         };
@@ -197,7 +198,26 @@ pub fn fd_path(fd: BorrowedFd<'_>) -> &'static CStr {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    /// A directory for one test, gone after it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("isopod-{name}-{}", std::process::id()));
+            std::fs::create_dir(&path).expect("a directory");
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn split_finds_what_could_be_made() {
@@ -212,19 +232,19 @@ mod tests {
 
     #[test]
     fn stays_below_the_root() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = std::ffi::CString::new(dir.path().to_str().expect("UTF-8")).expect("no NUL");
-        std::os::unix::fs::symlink("/outside", dir.path().join("absolute")).expect("a link");
-        std::os::unix::fs::symlink("../../../../up", dir.path().join("upwards")).expect("a link");
-        std::os::unix::fs::symlink("loop", dir.path().join("loop")).expect("a link");
+        let Scratch(dir) = &Scratch::new("root");
+        let path = std::ffi::CString::new(dir.to_str().expect("UTF-8")).expect("no NUL");
+        std::os::unix::fs::symlink("/outside", dir.join("absolute")).expect("a link");
+        std::os::unix::fs::symlink("../../../../up", dir.join("upwards")).expect("a link");
+        std::os::unix::fs::symlink("loop", dir.join("loop")).expect("a link");
         let fd = file::open_dir(super::super::CWD, &path).expect("open");
         let root = Root::new(fd.as_fd());
         root.resolve_or_make(c"/absolute/x", Make::Directory).expect("made below the root");
         root.resolve_or_make(c"/upwards", Make::File).expect("made below the root");
-        assert!(dir.path().join("outside/x").is_dir());
-        assert!(dir.path().join("up").is_file());
+        assert!(dir.join("outside/x").is_dir());
+        assert!(dir.join("up").is_file());
         assert_eq!(root.resolve_or_make(c"/loop", Make::File).err(), Some(Errno::LOOP));
         root.resolve_or_make(c"/proc/self/root/etc", Make::Directory).expect("plain names here");
-        assert!(dir.path().join("proc/self/root/etc").is_dir());
+        assert!(dir.join("proc/self/root/etc").is_dir());
     }
 }

@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use linux_raw_sys::auxvec::{AT_NULL, AT_SECURE};
+use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_SECURE};
 
 /// What the kernel put on the stack of a new process.
 #[derive(Clone, Copy)]
@@ -12,6 +12,8 @@ pub struct Start {
     pub args: &'static [Word],
     /// The environment, `NAME=value` each.
     pub env: &'static [Word],
+    /// The effective user id at the start.
+    pub euid: u32,
     /// Whether the program gained privileges by being executed (set-user-id, file capabilities): getauxval(3).
     pub secure: bool,
 }
@@ -50,16 +52,20 @@ impl Start {
                 envc += 1;
             }
             let mut aux = envp.add(envc + 1);
-            let mut secure = false;
+            let (mut euid, mut secure) = (0, false);
             while *aux != AT_NULL as usize {
-                if *aux == AT_SECURE as usize {
-                    secure = *aux.add(1) != 0;
+                let value = *aux.add(1);
+                match *aux as u32 {
+                    AT_EUID => euid = value as u32,
+                    AT_SECURE => secure = value != 0,
+                    _ => {}
                 }
                 aux = aux.add(2);
             }
             Start {
                 args: core::slice::from_raw_parts(argv.cast(), argc),
                 env: core::slice::from_raw_parts(envp.cast(), envc),
+                euid,
                 secure,
             }
         }

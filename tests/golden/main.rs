@@ -1,0 +1,189 @@
+//! Golden tests of `plan`: what a config becomes, or what is wrong with it, as text that is kept beside it.
+//!
+//! - `NAME.json` is a config; `NAME.plan` its plan or `NAME.error` its one error.
+//! - `errors/SUBJECT.txt` is a list of small mistakes: a line that begins with `{` is a JSON merge patch (RFC 7396) to
+//!   `base.json`, the indented line below it the error that it leads to. Everything else is a comment.
+//!
+//! `NAME-v1` is for a host with cgroup version 1 (with 2 beside it), `NAME-bare` for one without cgroups, any other for
+//! one with version 2.
+//!
+//! `BLESS=1 cargo test --test golden` writes down what comes out now; the diff in git then says what has changed.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use isopod::host::{Cgroups, Hierarchy};
+use isopod::plan::{self, Request};
+use isopod::spec::{self, template};
+use jzon::JsonValue;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut trials = Vec::new();
+    for path in files(&here, "json") {
+        trials.push(Trial::test(name(&path).to_owned(), move || config(&path, &read(&path)?)));
+    }
+    for (name, rootless) in [("spec", None), ("spec-rootless", Some((1000, 100)))] {
+        let path = here.join(name);
+        trials.push(Trial::test(name, move || config(&path, template::template(rootless, true))));
+    }
+    let base = here.join("base.json");
+    for path in files(&here.join("errors"), "txt") {
+        let base = base.clone();
+        trials.push(Trial::test(format!("errors/{}", name(&path)), move || mistakes(&path, &read(&base)?)));
+    }
+    trials.push(Trial::test("errors/too-many-mappings", move || too_many_mappings(&read(&base)?)));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The files in a directory that end so.
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    files.sort();
+    files
+}
+
+fn name(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).expect("a name in UTF-8")
+}
+
+fn read(path: &Path) -> Result<String, Failed> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+fn blessing() -> bool {
+    env::var_os("BLESS").is_some()
+}
+
+/// One whole config.
+fn config(path: &Path, text: &str) -> Result<(), Failed> {
+    let (extension, other, text) = match outcome(name(path), text) {
+        Ok(plan) => ("plan", "error", plan),
+        Err(error) => ("error", "plan", error + "\n"),
+    };
+    let (path, other) = (path.with_extension(extension), path.with_extension(other));
+    if blessing() {
+        let _ = fs::remove_file(other);
+        return Ok(fs::write(path, text)?);
+    }
+    if other.exists() {
+        return Err(format!("{} was expected, but this came out:\n{text}", other.display()).into());
+    }
+    compare(&read(&path)?, &text)
+}
+
+/// A list of mistakes.
+fn mistakes(path: &Path, base: &str) -> Result<(), Failed> {
+    let expected = read(path)?;
+    let mut told = String::new();
+    let mut lines = expected.lines().peekable();
+    while let Some(line) = lines.next() {
+        writeln!(told, "{line}")?;
+        if line.starts_with('{') {
+            lines.next_if(|line| line.starts_with(' '));
+            let mut config = jzon::parse(base)?;
+            merge(&mut config, &jzon::parse(line).map_err(|error| format!("{line}: {error}"))?);
+            match outcome(name(path), &config.dump()) {
+                Err(error) => writeln!(told, "    {error}")?,
+                Ok(_) => return Err(format!("nothing is wrong with {line}").into()),
+            }
+        }
+    }
+    if blessing() {
+        return Ok(fs::write(path, told)?);
+    }
+    compare(&expected, &told)
+}
+
+/// RFC 7396.
+fn merge(target: &mut JsonValue, patch: &JsonValue) {
+    if !patch.is_object() {
+        *target = patch.clone();
+        return;
+    }
+    if !target.is_object() {
+        *target = JsonValue::new_object();
+    }
+    for (name, value) in patch.entries() {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}
+
+/// Two limits of the kernel that would make long lines in a list.
+fn too_many_mappings(base: &str) -> Result<(), Failed> {
+    for (first, count, error) in [
+        (0, 341, "341 mappings, the kernel takes no more than 340"),
+        (1_000_000, 340, "the text for the kernel has 6120 bytes, it takes no more than 4095"),
+    ] {
+        let mut config = jzon::parse(base)?;
+        config["linux"]["namespaces"].push(jzon::object! { "type": "user" })?;
+        let maps = (first..first + count).map(|id| jzon::object! { "containerID": id, "hostID": id, "size": 1 });
+        config["linux"]["uidMappings"] = maps.collect::<Vec<_>>().into();
+        let told = outcome("", &config.dump()).err().unwrap_or_default();
+        compare(&format!("config.json linux.uidMappings: {error}"), &told)?;
+    }
+    Ok(())
+}
+
+/// The plan as text, or the error.
+fn outcome(name: &str, config: &str) -> Result<String, String> {
+    let spec = spec::parse(config.as_bytes()).map_err(|error| error.to_string())?;
+    let plan = plan::compile(spec, &cgroups(name), &request(name));
+    plan.map(|plan| plan.to_string()).map_err(|error| error.to_string())
+}
+
+/// The command line that a config is meant for.
+fn request(name: &str) -> Request<'_> {
+    let plain = Request { id: "golden", ..Request::default() };
+    match name {
+        "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
+        "unmanaged" => Request { no_cgroups: true, ..plain },
+        _ => plain,
+    }
+}
+
+/// The host that a config is meant for.
+fn cgroups(name: &str) -> Cgroups<'static> {
+    const fn hierarchy(controllers: &'static str, unified: bool) -> Hierarchy<'static> {
+        Hierarchy { controllers, directory: c"", mount: c"", own_path: "/", unified }
+    }
+    /// As Debian's systemd mounts them when told to use version 1.
+    static V1: &[Hierarchy<'static>] = &[
+        hierarchy("cpu,cpuacct", false),
+        hierarchy("cpuset", false),
+        hierarchy("memory", false),
+        hierarchy("pids", false),
+        hierarchy("blkio", false),
+        hierarchy("devices", false),
+        hierarchy("freezer", false),
+        hierarchy("net_cls,net_prio", false),
+        hierarchy("rdma", false),
+        hierarchy("hugetlb", false),
+        hierarchy("name=systemd", false),
+        hierarchy("", true),
+    ];
+    static V2: Hierarchy<'static> = hierarchy("cpuset cpu io memory hugetlb pids rdma misc", true);
+    match name {
+        _ if name.ends_with("-v1") => Cgroups::V1(V1),
+        _ if name.ends_with("-bare") => Cgroups::None,
+        _ => Cgroups::V2(&V2),
+    }
+}
+
+/// The first line that differs, and its place.
+fn compare(expected: &str, told: &str) -> Result<(), Failed> {
+    if expected == told {
+        return Ok(());
+    }
+    let same = expected.lines().zip(told.lines()).take_while(|(expected, told)| expected == told).count();
+    let line = |text: &str| text.lines().nth(same).unwrap_or("the end").to_owned();
+    Err(format!("line {}\n    expected: {}\n    but it is: {}", same + 1, line(expected), line(told)).into())
+}
