@@ -6,6 +6,7 @@ pub mod completion;
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod exec;
 pub mod features;
 pub mod help;
 pub mod kill;

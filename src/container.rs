@@ -7,6 +7,7 @@ mod child;
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod exec;
 mod foreground;
 pub mod id;
 pub mod kill;

@@ -5,7 +5,7 @@
 
 use super::options::{Given, Kind, Opt, Order};
 use super::{
-    Outcome, completion, create, delete, events, features, kill, list, pause, ps, run, spec, start, state, update,
+    Outcome, completion, create, delete, events, exec, features, kill, list, pause, ps, run, spec, start, state, update,
 };
 use crate::container::Context;
 
@@ -90,6 +90,33 @@ pub static VERBS: &[Verb] = &[
         options: &[],
         order: Order::Anywhere,
         run: start::run,
+    },
+    Verb {
+        name: "exec",
+        summary: "execute a command in a container",
+        words: Words { min: 1, max: usize::MAX, names: "ID [COMMAND...]" },
+        options: &[
+            ADDITIONAL_GIDS,
+            APPARMOR,
+            CAP,
+            EXEC_CGROUP,
+            CONSOLE_SOCKET,
+            CWD,
+            EXEC_DETACH,
+            ENV,
+            IGNORE_PAUSED,
+            NO_NEW_PRIVS,
+            EXEC_PID_FILE,
+            PIDFD_SOCKET,
+            PRESERVE_FDS,
+            PROCESS,
+            PROCESS_LABEL,
+            TTY,
+            USER,
+        ],
+        // What follows the id is the command, options included.
+        order: Order::BeforeWords,
+        run: exec::run,
     },
     Verb {
         name: "state",
@@ -232,6 +259,22 @@ pub const NO_SUBREAPER: Opt = flag("no-subreaper", "", "accepted and ignored");
 pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the container's init there");
 pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
 
+pub const ADDITIONAL_GIDS: Opt = value("additional-gids", "g", "GID", "one more group; may be repeated");
+pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "not supported yet");
+pub const CAP: Opt = value("cap", "c", "NAME", "one more capability; may be repeated");
+pub const EXEC_CGROUP: Opt = value("cgroup", "", "PATH", "a cgroup below the container's");
+pub const CWD: Opt = value("cwd", "", "DIR", "the working directory");
+pub const EXEC_DETACH: Opt = flag("detach", "d", "return when the command is executed");
+pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be repeated");
+pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
+pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
+pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
+pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
+pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
+pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "not supported yet");
+pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
+pub const USER: Opt = value("user", "u", "UID[:GID]", "as this user, and group 0 or GID");
+
 pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
 pub const QUIET: Opt = flag("quiet", "q", "print names only");
 
@@ -300,7 +343,7 @@ mod tests {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
                 names => {
-                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT"];
+                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND"];
                     let shown = |names: String, word: &&str| names.replace(word, &format!("*{word}*"));
                     format!("## {} {}", verb.name, placeholders.iter().fold(names.to_owned(), shown))
                 }

@@ -42,7 +42,18 @@ impl Stat {
     /// # Errors
     /// If it cannot be read.
     pub fn of(pid: i32) -> Result<Option<Stat>> {
-        let path = memory::format(format_args!("/proc/{pid}/stat"));
+        Stat::read(memory::format(format_args!("/proc/{pid}/stat")))
+    }
+
+    /// Of this process.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn own() -> Result<Stat> {
+        Stat::read("/proc/self/stat")?.ok_or(Errno::NOENT).context("read", "/proc/self/stat")
+    }
+
+    fn read(path: &'static str) -> Result<Option<Stat>> {
         // One read gives it whole: the kernel makes the line at once, and it is never as long as this.
         let mut line = [0; 1024];
         let read = memory::cstr(path).ok_or(Errno::INVAL).and_then(file::open);
@@ -127,6 +138,12 @@ impl Process {
         };
         let stat = Stat::of(pid)?.filter(|stat| stat.is_of(start_time));
         Ok(stat.map(|stat| Process { pid, pidfd, stat }))
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
     }
 
     /// Sends a signal.

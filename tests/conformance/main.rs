@@ -15,6 +15,7 @@ mod cli;
 mod descriptors;
 mod devices;
 mod errors;
+mod exec;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -53,6 +54,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exec::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
