@@ -423,7 +423,7 @@ fn pid_file_has_the_callers_number(t: &Sandbox) {
     let file = t.path("pid");
     c.exec(&["--detach", "--pid-file", file.to_str().expect("path")], &["sleep", "600"]).ok();
     let pid: i32 = read(&file).parse().expect("number");
-    assert_eq!(read(format!("/proc/{pid}/cmdline")), "sleep\0600\0");
+    assert_eq!(read(format!("/proc/{pid}/cmdline")), "sleep\x00600\0");
     c.exec(&["--pid-file", "/there/is/none"], &["sleep", "600"]).is_refused();
 }
 
