@@ -2,19 +2,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod completion;
 pub mod create;
 pub mod delete;
+pub mod events;
 pub mod exec;
+pub mod features;
 pub mod help;
 pub mod kill;
 pub mod list;
 pub mod options;
 pub mod owner;
+pub mod pause;
+pub mod ps;
+mod regex;
 pub mod report;
 pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
+pub mod update;
 pub mod verbs;
 
 use core::ffi::CStr;
@@ -121,7 +128,7 @@ fn page(text: core::fmt::Arguments<'_>) -> Outcome {
 /// Whether the verb got as many words as it wants.
 fn count(verb: &Verb, words: usize) -> Result<()> {
     let (bound, number) = match words {
-        0 if verb.words.min > 0 => return Err(Error::says(format_args!("please specify a ID for the container"))),
+        0 if verb.takes_id() => return Err(Error::says(format_args!("please specify a ID for the container"))),
         few if few < verb.words.min => ("minimum", verb.words.min),
         many if many > verb.words.max => ("maximum", verb.words.max),
         _ => return Ok(()),
@@ -179,6 +186,15 @@ impl Settings {
 /// The option's value, also as bytes, for a match.
 fn value(given: &Given, option: &Opt) -> Option<(&'static [u8], &'static CStr)> {
     given.value(option).map(|word| (word.to_bytes(), word))
+}
+
+/// What `--format` says.
+fn as_json(given: &Given) -> Result<bool, Failure> {
+    match value(given, &verbs::FORMAT) {
+        None | Some((b"table", _)) => Ok(false),
+        Some((b"json", _)) => Ok(true),
+        Some((_, word)) => Err(misuse(invalid(&verbs::FORMAT, word, "it is table or json"))),
+    }
 }
 
 /// `PATH` or `SCHEME:PATH`; a path with a colon in it needs the scheme.

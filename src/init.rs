@@ -36,6 +36,8 @@ pub struct Inherited<'a> {
     pub hierarchies: &'a [Hierarchy<'a>],
     /// The socket that the terminal's other side is sent to.
     pub console: Option<OwnedFd>,
+    /// The size of the caller's terminal (rows, columns), if that is what the container's is relayed to.
+    pub console_size: Option<(u16, u16)>,
     /// `exec.fifo`, whose opening for writing means `start`; none for `run`.
     pub start: Option<OwnedFd>,
     /// The signal mask that the caller had.
@@ -128,6 +130,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // The terminal comes from the container's own devpts, and its name from nowhere.
     let terminal = match plan.process.terminal {
         Some(size) => {
+            let size = size.or(inherited.console_size);
             let terminal = console::open(&rootfs.root(), &plan.process, size)?;
             rootfs.mount_console(terminal.ours.as_fd())?;
             Some(terminal.hand_over(inherited.console.take())?)

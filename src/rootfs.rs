@@ -79,6 +79,8 @@ pub struct Rootfs<'a> {
     proc: Option<OwnedFd>,
     /// A procfs that is mounted nowhere, where the container's own cannot be used.
     private_proc: Option<OwnedFd>,
+    /// What becomes read-only at the end.
+    readonly: FdList,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
 }
@@ -117,7 +119,15 @@ impl<'a> Rootfs<'a> {
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
         move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
-        Ok(Rootfs { plan, sources, dev: None, proc: None, private_proc: None, foreign_dev: false })
+        Ok(Rootfs {
+            plan,
+            sources,
+            dev: None,
+            proc: None,
+            private_proc: None,
+            readonly: FdList::default(),
+            foreign_dev: false,
+        })
     }
 
     /// The root directory, which every path is resolved in.
@@ -141,6 +151,11 @@ impl<'a> Rootfs<'a> {
                 What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
                 What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
             };
+            if let Some(tree) = &tree
+                && mount.readonly_late
+            {
+                self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
+            }
             match mount.role {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
@@ -216,7 +231,7 @@ fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<(), Err
     let made = match make {
         Make::Directory => file::mkdirat(directory, name, 0o755),
         Make::File => {
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY;
             file::openat(directory, name, flags, Mode::from_raw_mode(0o644)).map(drop)
         }
     };

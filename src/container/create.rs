@@ -217,6 +217,7 @@ impl<'a> Maker<'_, 'a> {
                     cgroup: late,
                     hierarchies: self.hierarchies(),
                     console: console.theirs,
+                    console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     signal_mask,
                 };

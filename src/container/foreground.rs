@@ -84,6 +84,11 @@ impl Drop for CallersTerminal {
     }
 }
 
+/// How large the caller's terminal is (rows, columns), if standard input is one.
+pub(super) fn caller_size() -> Option<(u16, u16)> {
+    terminal::winsize(fd::standard(0)).ok().map(|size| (size.ws_row, size.ws_col))
+}
+
 /// The container's terminal is as large as the caller's; if standard input is no terminal, as it was.
 fn copy_size(master: BorrowedFd<'_>) {
     if let Ok(size) = terminal::winsize(fd::standard(0)) {

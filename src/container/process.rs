@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Context as _, Error, Result};
-use crate::sys::{AsFd, Errno, OwnedFd, file, memory, process, time};
+use crate::sys::{AsFd, BorrowedFd, Errno, OwnedFd, file, memory, process, time};
 
 /// The signal that cannot be refused.
 pub const SIGKILL: u32 = 9;
@@ -153,6 +153,15 @@ impl Process {
     pub fn signal(&self, signal: u32) -> Result<()> {
         process::pidfd_send_signal(self.pidfd.as_fd(), signal)
             .context_with("signal", format_args!("process {}", self.pid))
+    }
+
+    /// Waits until it is gone, at most so many milliseconds, and until a file of the kernel's that notifies says
+    /// something new. Whether it is gone.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_or(&self, other: Option<BorrowedFd<'_>>, milliseconds: u32) -> Result<bool, Errno> {
+        time::wait_either(self.pidfd.as_fd(), other, milliseconds)
     }
 
     /// Waits until it is gone, as it will be when it has been killed.

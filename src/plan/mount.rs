@@ -24,6 +24,8 @@ pub struct Mount<'a> {
     pub attr: u64,
     /// Whether what lies at the destination is copied into the new file system first: `tmpcopyup`.
     pub copy_up: bool,
+    /// Whether it becomes read-only only at the end, since something has to be made in it before.
+    pub readonly_late: bool,
     /// The special part that the destination plays for what comes later.
     pub role: Role,
 }
@@ -187,9 +189,9 @@ static DEFAULTS: &[(&str, &[&str])] = &[
     ("/dev/cgroup", &["noexec", "nosuid", "strictatime"]),
 ];
 
-/// The names of all options, for the table's other readers.
+/// The names of all options that are taken, for the table's other readers.
 pub fn option_names() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().map(|(name, _)| *name)
+    OPTIONS.iter().filter(|(_, meaning)| !matches!(meaning, Meaning::Refused)).map(|(name, _)| *name)
 }
 
 /// The plan of all of them. A bind mount without a word on propagation gets the `default`, the rootfs's.
@@ -201,7 +203,30 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], default: Propagation) -> Result<&'a 
     for (index, mount) in mounts.iter().enumerate() {
         steps.push(one(index, mount, default)?);
     }
-    Ok(steps.finish())
+    let steps = steps.finish();
+    for at in 0..steps.len() {
+        let (before, after) = steps.split_at_mut(at + 1);
+        let step = &mut before[at];
+        let is_filled = step.copy_up || step.role == Role::Dev || after.iter().any(|later| later.is_below(step));
+        step.readonly_late = is_filled && step.is_tmpfs() && step.attr & attr::RDONLY != 0;
+        if step.readonly_late {
+            step.attr &= !attr::RDONLY;
+        }
+    }
+    Ok(steps)
+}
+
+impl Mount<'_> {
+    /// Whether it goes into what the other is mounted on.
+    fn is_below(&self, other: &Mount<'_>) -> bool {
+        let rest = self.destination.normal.strip_prefix(other.destination.normal);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether mount points can be made in it at all.
+    fn is_tmpfs(&self) -> bool {
+        matches!(self.what, What::Filesystem { fs, .. } if fs == c"tmpfs")
+    }
 }
 
 /// What the option words of one mount add up to.
@@ -275,7 +300,7 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
             changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
         }
     };
-    Ok(Mount { index, destination, what, changes, attr, copy_up, role })
+    Ok(Mount { index, destination, what, changes, attr, copy_up, readonly_late: false, role })
 }
 
 /// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same
@@ -483,7 +508,7 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice() {
-        let mut names: Vec<_> = option_names().collect();
+        let mut names: Vec<_> = OPTIONS.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

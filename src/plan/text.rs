@@ -152,6 +152,9 @@ impl Display for Mount<'_> {
                         write!(f, "={}", text(value))?;
                     }
                 }
+                if self.readonly_late {
+                    f.write_str(", +ro at the end")?;
+                }
                 if self.copy_up {
                     f.write_str(", with a copy of what is there")?;
                 }

@@ -87,7 +87,10 @@ impl Rootfs<'_> {
 fn at_once(mount: &Mount<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
     match mount.what {
         What::Filesystem { fs, source, .. }
-            if mount.destination.normal.starts_with("/dev/") && mount.changes.is_empty() && !mount.copy_up =>
+            if mount.destination.normal.starts_with("/dev/")
+                && mount.changes.is_empty()
+                && !mount.copy_up
+                && !mount.readonly_late =>
         {
             mount_in_cwd(source, name, fs, mount.attr, words)
         }

@@ -15,9 +15,12 @@ impl Rootfs<'_> {
     /// The kernel's.
     pub fn enter(&self) -> Result<()> {
         let root = &self.plan.root;
-        // Read-only only now, for until now mount points had to be made in it.
+        // Read-only only now, for until now mount points had to be made in them.
+        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
+        for tree in self.readonly.iter() {
+            mount_setattr(tree, false, &readonly).context("make read-only", "a tmpfs")?;
+        }
         if root.readonly {
-            let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
             mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
         }
         if !root.pivot {

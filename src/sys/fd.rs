@@ -39,6 +39,14 @@ impl OwnedFd {
         OwnedFd(number)
     }
 
+    /// Another descriptor of the same: fcntl(2), F_DUPFD_CLOEXEC.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn try_clone(&self) -> Result<OwnedFd> {
+        call("fcntl", || rustix::io::fcntl_dupfd_cloexec(self.as_fd(), 3)).map(OwnedFd::from)
+    }
+
     /// Closes it now.
     pub fn close(self) {
         close_run(self.0, self.0);
@@ -250,6 +258,11 @@ impl FdList {
         let fd = *self.0.as_slice().get(index)?;
         // SAFETY: ours until `take` or `drop`, which need the list mutably.
         (fd != FdList::NONE).then(|| unsafe { borrow(fd) })
+    }
+
+    /// All that are there.
+    pub fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        (0..self.0.len()).filter_map(|index| self.get(index))
     }
 
     /// Takes the descriptor at a place out.

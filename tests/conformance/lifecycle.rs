@@ -11,6 +11,7 @@ use crate::support::{Case, Kind, Sandbox, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
+        case!(forced_delete_keeps_the_exit_code).differs(Kind::Crun, "an error of its own clean-up takes its place"),
         case!(run_gives_the_payloads_exit_code),
         case!(run_gives_128_and_the_signal),
         case!(run_removes_the_container),
@@ -403,5 +404,17 @@ fn killed_runtime_leaves_nothing_that_delete_cannot_clean(t: &Sandbox) {
             c.force_delete().ok();
             ran.code == 0
         });
+    }
+}
+
+/// Whoever waits for the container hears how it ended, even if somebody else has removed what was left of it.
+fn forced_delete_keeps_the_exit_code(t: &Sandbox) {
+    for _ in 0..5 {
+        let mut c = t.container();
+        c.sh("echo up; sleep 100");
+        let running = c.start_run(&[]);
+        eventually("the payload runs", || running.stdout() == "up\n");
+        c.force_delete().ok();
+        running.wait().exits(128 + 9);
     }
 }

@@ -24,6 +24,7 @@ mod process;
 mod safety;
 mod signals;
 mod terminal;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
+        verbs::cases(),
         safety::cases(),
     ];
     modules.into_iter().flatten().collect()

@@ -1,6 +1,6 @@
 //! Masked and read-only paths, and sysctls: what of the kernel's files a container may see and change.
 
-use jzon::array;
+use jzon::{array, object};
 
 use crate::case;
 use crate::support::{Case, Kind, Sandbox, read};
@@ -19,6 +19,8 @@ pub fn cases() -> Vec<Case> {
         case!(read_only_path_that_is_missing_is_skipped),
         case!(sysctl_is_set),
         case!(sysctl_of_each_namespace),
+        case!(sysctl_beside_a_read_only_procfs).differs(Kind::Runc, "1.1 writes through the container's own"),
+        case!(sysctl_beside_a_procfs_of_the_host),
         case!(sysctl_of_the_host_is_refused),
         case!(sysctl_without_its_namespace_is_refused),
         case!(sysctl_that_does_not_exist_is_refused),
@@ -92,6 +94,27 @@ fn sysctl_is_set(t: &Sandbox) {
     c.config["linux"]["sysctl"]["net.ipv4.ip_local_port_range"] = "2000 3000".into();
     assert_eq!(c.out("cd /proc/sys/net/ipv4; cat ip_forward; tr '\\t' ' ' <ip_local_port_range"), "1\n2000 3000");
     assert_eq!(read("/proc/sys/net/ipv4/ip_forward"), before);
+}
+
+fn sysctl_beside_a_read_only_procfs(t: &Sandbox) {
+    let mut c = t.container();
+    c.without_mount("/proc").mount("/proc", "proc", "proc", &["ro"]);
+    c.config["linux"]["readonlyPaths"] = array![];
+    c.config["linux"]["sysctl"] = object! { "kernel.shm_rmid_forced": "1" };
+    assert_eq!(c.out("cat /proc/sys/kernel/shm_rmid_forced"), "1");
+}
+
+/// The masks are the container's `/proc`, whatever the sysctls were written through.
+fn sysctl_beside_a_procfs_of_the_host(t: &Sandbox) {
+    let mut c = t.container();
+    c.without_mount("/proc").without_namespace("pid").bind("/proc", "/proc", &["rbind"]);
+    c.config["linux"]["sysctl"] = object! { "kernel.shm_rmid_forced": "1" };
+    c.config["linux"]["maskedPaths"] = array!["/proc/version"];
+    c.config["linux"]["readonlyPaths"] = array!["/proc/irq"];
+    assert_eq!(
+        c.out("cat /proc/sys/kernel/shm_rmid_forced; cat /proc/version; grep -c ' /proc/irq ro' /proc/self/mountinfo"),
+        "1\n1"
+    );
 }
 
 fn sysctl_of_each_namespace(t: &Sandbox) {

@@ -52,6 +52,7 @@ pub fn cases() -> Vec<Case> {
         case!(root_is_private_by_default),
         case!(mounts_do_not_reach_the_host),
         case!(tmpcopyup_copies_what_was_below),
+        case!(read_only_tmpfs_is_filled_first),
         case!(missing_source_is_refused),
         case!(missing_type_is_refused),
         case!(unknown_file_system_is_refused),
@@ -123,6 +124,16 @@ fn tmpfs_takes_the_mode_of_its_directory(t: &Sandbox) {
     c.mkdir("/scratch").mount("/scratch", "tmpfs", "tmpfs", &["nosuid"]);
     fs::set_permissions(c.inside("/scratch"), std::os::unix::fs::PermissionsExt::from_mode(0o1711)).expect("chmod");
     assert_eq!(c.out("stat -c %a /scratch"), "1711");
+}
+
+/// What is mounted or copied into it needs a place there.
+fn read_only_tmpfs_is_filled_first(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/copied/below", "x").mount("/copied", "tmpfs", "tmpfs", &["ro", "tmpcopyup"]);
+    c.mount("/outer", "tmpfs", "tmpfs", &["ro"]).mount("/outer/inner", "tmpfs", "tmpfs", &[]);
+    assert_eq!(c.out("cat /copied/below; touch /outer/inner/f && echo made"), "xmade");
+    assert_has(&flags(&mut c, "/copied"), &["ro"]);
+    assert_has(&flags(&mut c, "/outer"), &["ro"]);
 }
 
 fn devpts_is_a_new_instance(t: &Sandbox) {

@@ -25,6 +25,9 @@ pub fn cases() -> Vec<Case> {
         case!(joins_a_user_namespace)
             .needs(&[Need::UserNamespaces])
             .differs(Kind::Runc, "wants mappings for a namespace that has its own"),
+        case!(joins_user_and_pid_namespaces_together)
+            .needs(&[Need::UserNamespaces])
+            .differs(Kind::Runc, "wants mappings for a namespace that has its own"),
         case!(joined_namespaces_of_another_container),
         case!(path_of_another_type_is_refused),
         case!(path_that_does_not_exist_is_refused),
@@ -201,6 +204,22 @@ fn joins_a_user_namespace(t: &Sandbox) {
     let out = second.out("readlink /proc/self/ns/user; cat /proc/self/uid_map");
     assert!(out.starts_with(&namespace_of(pid, "user")), "{out}");
     assert!(out.contains("100000"), "{out}");
+}
+
+/// Who is asked for its pid is in the joined namespace as well; the pid that counts is the host's.
+fn joins_user_and_pid_namespaces_together(t: &Sandbox) {
+    let mut first = t.container();
+    let pid = first.with_user_namespace().started();
+    let mut second = t.container();
+    second.with_user_namespace().join("user", &format!("/proc/{pid}/ns/user"));
+    second.join("pid", &format!("/proc/{pid}/ns/pid"));
+    second.config["linux"].remove("uidMappings");
+    second.config["linux"].remove("gidMappings");
+    let inner = second.started();
+    assert_eq!(namespace_of(inner, "pid"), namespace_of(pid, "pid"));
+    assert_eq!(namespace_of(inner, "user"), namespace_of(pid, "user"));
+    second.force_delete().ok();
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
 
 /// As in a pod: everything but the mounts is shared with the first container.

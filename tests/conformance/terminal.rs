@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         case!(socket_without_a_terminal_is_refused_or_ignored),
         case!(terminal_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(foreground_relays_both_ways),
+        case!(foreground_of_a_program_that_ends_at_once),
         case!(foreground_starts_with_the_window_size)
             .differs(Kind::Crun, "1.8: 0 by 0 until it changes")
             .unsteady(Kind::Runc, "set after the payload has been started"),
@@ -169,6 +170,16 @@ fn foreground_relays_both_ways(t: &Sandbox) {
     terminal.write("21\r");
     terminal.expect("42");
     assert_eq!(child.wait().expect("wait").code(), Some(5));
+}
+
+/// Its end may come before anybody waits for it.
+fn foreground_of_a_program_that_ends_at_once(t: &Sandbox) {
+    for _ in 0..20 {
+        let c = with_terminal(t, "exit 3");
+        let terminal = Pty::open();
+        let mut child = terminal.attach(&c.write_config_for("run"));
+        assert_eq!(child.wait().expect("wait").code(), Some(3));
+    }
 }
 
 fn foreground_starts_with_the_window_size(t: &Sandbox) {
