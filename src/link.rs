@@ -39,7 +39,7 @@ const MAX: usize = 2048;
 /// The runtime's end.
 pub struct Parent(OwnedFd);
 
-/// Init's end.
+/// Init's end; that of `exec` has such a process on it.
 pub struct Child(OwnedFd);
 
 /// Both ends, before the clone.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+pub mod exec;
 pub mod identity;
 pub mod limits;
 pub mod mount;

@@ -38,14 +38,6 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// # Errors
 /// What the config has wrong, with its path.
 pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<'a>> {
-    let required = |field: &str| Error::config(format_args!("process.{field}"), format_args!("is required"));
-    let refuse = Refuse("process");
-    refuse.any("scheduler", process.scheduler.is_some())?;
-    refuse.any("ioPriority", process.io_priority.is_some())?;
-    refuse.any("execCPUAffinity", process.exec_cpu_affinity.is_some())?;
-    refuse.any("apparmorProfile", process.apparmor_profile.is_some_and(|profile| !profile.is_empty()))?;
-    refuse.any("selinuxLabel", process.selinux_label.is_some_and(|label| !label.is_empty()))?;
-
     let mut args = Growing::new();
     for (index, word) in process.args.iter().enumerate() {
         args.push(cstr(word, format_args!("process.args[{index}]"))?);
@@ -53,6 +45,26 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     if args.is_empty() {
         return Err(required("args"));
     }
+    with_args(process, args.finish(), listen_fds)
+}
+
+#[cold]
+fn required(field: &str) -> Error {
+    Error::config(format_args!("process.{field}"), format_args!("is required"))
+}
+
+/// The same with other words, which need not be UTF-8.
+///
+/// # Errors
+/// As with `plan`.
+pub fn with_args<'a>(process: &spec::Process<'a>, args: &'a [&'static CStr], listen_fds: u32) -> Result<Process<'a>> {
+    let refuse = Refuse("process");
+    refuse.any("scheduler", process.scheduler.is_some())?;
+    refuse.any("ioPriority", process.io_priority.is_some())?;
+    refuse.any("execCPUAffinity", process.exec_cpu_affinity.is_some())?;
+    refuse.any("apparmorProfile", process.apparmor_profile.is_some_and(|profile| !profile.is_empty()))?;
+    refuse.any("selinuxLabel", process.selinux_label.is_some_and(|label| !label.is_empty()))?;
+
     let cwd = process.cwd.filter(|cwd| !cwd.is_empty()).ok_or_else(|| required("cwd"))?;
     if !cwd.starts_with('/') {
         return Err(Error::config(format_args!("process.cwd"), format_args!("{cwd:?} is not absolute")));
@@ -62,7 +74,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     }
     let env = environment(process.env, listen_fds)?;
     Ok(Process {
-        args: args.finish(),
+        args,
         env,
         path: variable(env, "PATH").unwrap_or(DEFAULT_PATH),
         has_home: variable(env, "HOME").is_some(),

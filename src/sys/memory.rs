@@ -7,8 +7,10 @@
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::{MaybeUninit, align_of, size_of};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
 
@@ -33,10 +35,28 @@ static ARENA: Arena = Arena {
 };
 
 impl Arena {
-    fn take(&self, size: usize, align: usize) -> *mut u8 {
+    fn lock(&self) {
         while self.busy.swap(true, Ordering::Acquire) {
             core::hint::spin_loop();
         }
+    }
+
+    /// Takes `more` bytes that follow `end`, if that is where the free ones begin.
+    fn extend(&self, end: usize, more: usize) -> bool {
+        self.lock();
+        // SAFETY: `busy` is ours, so nobody else looks at the cells.
+        let (next, last) = unsafe { &mut *self.left.get() };
+        let fits = *next == end && *last - *next >= more && end != 0;
+        if fits {
+            *next += more;
+        }
+        self.busy.store(false, Ordering::Release);
+        fits
+    }
+
+    #[inline(never)]
+    fn take(&self, size: usize, align: usize) -> *mut u8 {
+        self.lock();
         // SAFETY: `busy` is ours, so nobody else looks at the cells.
         let (next, end) = unsafe { &mut *self.left.get() };
         if *end == 0 {
@@ -191,25 +211,43 @@ pub fn sort<T: Ord + Copy>(items: &mut [T]) {
 
 /// A sequence of unknown length that grows in the arena; what it outgrows stays behind there.
 pub struct Growing<'a, T: Copy> {
-    items: &'a mut [MaybeUninit<T>],
+    start: NonNull<T>,
     used: usize,
+    room: usize,
+    items: PhantomData<&'a mut [T]>,
+}
+
+/// A larger place for `used` bytes, with them in it: the same, if nobody has taken what follows it. Once for all types.
+#[inline(never)]
+fn grow(start: *mut u8, used: usize, room: usize, align: usize) -> *mut u8 {
+    if ARENA.extend(start as usize + used, room - used) {
+        return start;
+    }
+    let more = ARENA.take(room, align);
+    // SAFETY: `used` bytes are at the old place, and the new one, which is elsewhere, has room for more.
+    unsafe { core::ptr::copy_nonoverlapping(start, more, used) };
+    more
 }
 
 impl<'a, T: Copy> Growing<'a, T> {
     /// An empty one; takes no memory yet.
     #[must_use]
-    pub fn new() -> Self {
-        Growing { items: &mut [], used: 0 }
+    pub const fn new() -> Self {
+        Growing { start: NonNull::dangling(), used: 0, room: 0, items: PhantomData }
     }
 
     /// Appends one.
     pub fn push(&mut self, item: T) {
-        if self.used == self.items.len() {
-            let more = slice(if self.used == 0 { 4 } else { self.used * 2 }, MaybeUninit::<T>::uninit());
-            more[..self.used].copy_from_slice(&self.items[..self.used]);
-            self.items = more;
+        if self.used == self.room {
+            let room = if self.room == 0 { 4 } else { self.room * 2 };
+            let Some(bytes) = size_of::<T>().checked_mul(room) else { out_of_memory() };
+            let start = grow(self.start.as_ptr().cast(), size_of::<T>() * self.used, bytes, align_of::<T>());
+            // SAFETY: the arena gives no null; and in a place that it gave the items are.
+            self.start = unsafe { NonNull::new_unchecked(start.cast()) };
+            self.room = room;
         }
-        self.items[self.used] = MaybeUninit::new(item);
+        // SAFETY: there is room for one more.
+        unsafe { self.start.add(self.used).write(item) };
         self.used += 1;
     }
 
@@ -229,24 +267,64 @@ impl<'a, T: Copy> Growing<'a, T> {
     #[must_use]
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: the first `used` are written.
-        unsafe { core::slice::from_raw_parts(self.items.as_ptr().cast(), self.used) }
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.used) }
     }
 
     /// The same, to be changed in place.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: the first `used` are written.
-        unsafe { core::slice::from_raw_parts_mut(self.items.as_mut_ptr().cast(), self.used) }
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.used) }
     }
 
     /// All of it, for good.
     #[must_use]
     pub fn finish(self) -> &'a mut [T] {
         // SAFETY: the first `used` are written, and `self`, the only owner, ends here.
-        unsafe { core::slice::from_raw_parts_mut(self.items.as_mut_ptr().cast(), self.used) }
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.used) }
     }
 }
 
 impl<T: Copy> Default for Growing<'_, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A value that is set once and then known everywhere.
+pub struct Once<T: Copy> {
+    /// 0: not set, 1: being set, 2: set.
+    stage: AtomicU8,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: the value is written by whoever takes `stage` from 0 to 1, and read only when it is 2.
+unsafe impl<T: Copy + Sync> Sync for Once<T> {}
+
+impl<T: Copy> Once<T> {
+    /// Not set yet.
+    #[must_use]
+    pub const fn new() -> Once<T> {
+        Once { stage: AtomicU8::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// Sets it; if it is set already, it stays as it is.
+    pub fn set(&self, value: T) {
+        if self.stage.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // SAFETY: the stage is 1 by our doing, so nobody else looks at the value.
+            unsafe { (*self.value.get()).write(value) };
+            self.stage.store(2, Ordering::Release);
+        }
+    }
+
+    /// What it was set to.
+    #[must_use]
+    pub fn get(&self) -> Option<T> {
+        // SAFETY: at stage 2 it is written, and is never written again.
+        (self.stage.load(Ordering::Acquire) == 2).then(|| unsafe { (*self.value.get()).assume_init() })
+    }
+}
+
+impl<T: Copy> Default for Once<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -319,6 +397,15 @@ mod tests {
             sort(&mut items);
             assert_eq!(items, expected);
         }
+    }
+
+    #[test]
+    fn what_is_set_once_stays() {
+        let once = Once::new();
+        assert_eq!(once.get(), None);
+        once.set(1);
+        once.set(2);
+        assert_eq!(once.get(), Some(1));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod cli;
 mod descriptors;
 mod devices;
 mod errors;
+mod exec;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -23,6 +24,7 @@ mod process;
 mod safety;
 mod signals;
 mod terminal;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -52,10 +54,12 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exec::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
+        verbs::cases(),
         safety::cases(),
     ];
     modules.into_iter().flatten().collect()

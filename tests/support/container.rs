@@ -60,9 +60,14 @@ impl<'a> Container<'a> {
     }
 
     /// Puts the probe into the rootfs as `/probe`.
-    pub fn probe(&mut self, verb: &str) -> &mut Self {
+    pub fn with_probe(&mut self) -> &mut Self {
         fs::copy(probe::path().expect("probe"), self.inside("probe")).expect("copy");
-        self.args(&["/probe", verb])
+        self
+    }
+
+    /// The same, as the container's process.
+    pub fn probe(&mut self, verb: &str) -> &mut Self {
+        self.with_probe().args(&["/probe", verb])
     }
 
     pub fn inside(&self, path: &str) -> PathBuf {
@@ -239,6 +244,24 @@ impl<'a> Container<'a> {
     pub fn about(&self, verb: &str, words: &[&str]) -> Ran {
         let args: Vec<&str> = [verb, &self.id].iter().chain(words).copied().collect();
         self.sandbox.rt(&args)
+    }
+
+    /// `exec OPTIONS ID WORDS`.
+    pub fn exec_command(&self, options: &[&str], words: &[&str]) -> Command {
+        let mut command = self.sandbox.command(&["exec"]);
+        command.args(options).arg(&self.id).args(words);
+        command
+    }
+
+    #[track_caller]
+    pub fn exec(&self, options: &[&str], words: &[&str]) -> Ran {
+        self.sandbox.spawn(&mut self.exec_command(options, words)).wait()
+    }
+
+    /// Executes a script, demands success and gives its output.
+    #[track_caller]
+    pub fn exec_out(&self, options: &[&str], script: &str) -> String {
+        self.exec(options, &["/bin/sh", "-c", script]).ok()
     }
 
     #[track_caller]
