@@ -8,6 +8,7 @@ pub mod create;
 pub mod delete;
 pub mod events;
 pub mod exec;
+mod filter;
 mod foreground;
 pub mod id;
 pub mod kill;

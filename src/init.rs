@@ -165,7 +165,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }
-    exec::replace(program, &args, &env)
+    exec::replace(&plan.process, program, &args, &env)
 }
 
 /// Gives up what is the runtime's: limits, ids, capabilities, the caller's terminal; and goes where the process starts.

@@ -8,7 +8,7 @@
 //! | 6 | [`cli`] | words in, words out |
 //! | 5 | [`container`], [`init`] | the life cycle from outside and from inside |
 //! | 4 | [`link`], [`rootfs`], [`cgroup`] | perform what the plan says |
-//! | 3 | [`plan`] | decides, without a call |
+//! | 3 | [`plan`], [`seccomp`] | decides, without a call; compiles the filter |
 //! | 2 | [`spec`], [`host`] | the config as written; the facts of this machine |
 //! | 1 | [`json`], [`date`], [`regex`], [`error`], [`log`] | |
 //! | 0 | [`sys`] | the one door to the kernel |
@@ -28,5 +28,6 @@ pub mod log;
 pub mod plan;
 pub mod regex;
 pub mod rootfs;
+pub mod seccomp;
 pub mod spec;
 pub mod sys;

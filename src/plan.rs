@@ -12,6 +12,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod resources;
+pub mod seccomp;
 pub mod sysctl;
 pub mod text;
 
@@ -144,7 +145,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::plan(process, request.listen_fds)?,
+        process: process::Process {
+            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
+            ..process::plan(process, request.listen_fds)?
+        },
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })
@@ -160,9 +164,6 @@ fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
     refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
     refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    if linux.seccomp.is_some() {
-        warn!("linux.seccomp is not supported yet: the container runs without its filter");
-    }
     let any_hook = spec.hooks.is_some_and(|hooks| {
         let stages = [hooks.prestart, hooks.create_runtime, hooks.create_container];
         let later = [hooks.start_container, hooks.poststart, hooks.poststop];

@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
 use super::state::{EXEC_FIFO, Lock, State, StateDir};
@@ -183,6 +184,9 @@ impl<'a> Maker<'_, 'a> {
             ..State::default()
         };
         dir.write(&state)?;
+        if let Some(filter) = &plan.process.seccomp {
+            filter::save(dir, filter)?;
+        }
 
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;

@@ -10,6 +10,7 @@
 use core::ffi::CStr;
 
 use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::filter;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
 use super::state::{Lock, State, StateDir};
@@ -72,7 +73,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = memory::keep(plan::exec::plan(config, document, &request.process)?);
+    let planned = plan::exec::plan(config, document, &request.process)?;
+    let planned = memory::keep(plan::process::Process { seccomp: filter::load(&dir)?, ..planned });
     if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
         return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
     }

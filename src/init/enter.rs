@@ -91,7 +91,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let env = exec::environment(planned, &[home, count, pid]);
     exec::reset_signals(entering.ignored, entering.signal_mask);
     link.ready();
-    exec::replace(program, &args, &env)
+    exec::replace(planned, program, &args, &env)
 }
 
 /// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of

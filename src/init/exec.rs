@@ -126,7 +126,16 @@ pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
     process::set_signal_mask(mask);
 }
 
-pub(super) fn replace(program: &CStr, args: &process::Vector, env: &process::Vector) -> Result<Infallible> {
+pub(super) fn replace(
+    planned: &Process<'_>,
+    program: &CStr,
+    args: &process::Vector,
+    env: &process::Vector,
+) -> Result<Infallible> {
+    if planned.no_new_privs {
+        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
+        super::identity::install_filter(planned)?;
+    }
     let errno = process::execve(program, args, env);
     let word = program.to_str().unwrap_or("?");
     // The file was there a moment ago: what is missing is its interpreter.

@@ -65,9 +65,18 @@ pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Re
     }
     security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
     security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
-    set_capabilities(capabilities)?;
     if planned.no_new_privs {
+        set_capabilities(capabilities)?;
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
+    } else {
+        // Only CAP_SYS_ADMIN may set a filter now: the last moment for it is before the final sets.
+        if planned.seccomp.is_some() && user.uid != 0 {
+            // Kept as permitted, but no longer effective after the change of uid.
+            let all = security::capget_permitted().context("capget", "")?;
+            security::capset(all, all, 0).context("capset", "for the seccomp filter")?;
+        }
+        install_filter(planned)?;
+        set_capabilities(capabilities)?;
     }
     // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
     if (user.uid, user.gid) == (0, 0) {
@@ -75,6 +84,17 @@ pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Re
     } else {
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
     }
+}
+
+/// From here on every system call of ours passes the filter too.
+pub(super) fn install_filter(planned: &Process<'_>) -> Result<()> {
+    let Some(filter) = &planned.seccomp else { return Ok(()) };
+    let installed = match security::seccomp_set_mode_filter(filter.flags, filter.program) {
+        // A flag that this kernel does not know, or that goes only with a listener.
+        Err(Errno::INVAL) if filter.flags != 0 => security::seccomp_set_mode_filter(0, filter.program),
+        installed => installed,
+    };
+    installed.context("seccomp", "linux.seccomp")
 }
 
 #[cold]

@@ -6,6 +6,7 @@ use super::identity::{self, Capabilities, User};
 use super::limits::{self, Rlimit};
 use super::{Refuse, cstr};
 use crate::error::{Error, Result};
+use crate::seccomp::Filter;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 
@@ -27,6 +28,8 @@ pub struct Process<'a> {
     pub capabilities: Capabilities,
     pub rlimits: &'a [Rlimit],
     pub no_new_privs: bool,
+    /// What stands between the process and the kernel.
+    pub seccomp: Option<Filter<'a>>,
     pub oom_score_adj: Option<i32>,
 }
 
@@ -84,6 +87,7 @@ pub fn with_args<'a>(process: &spec::Process<'a>, args: &'a [&'static CStr], lis
         capabilities: identity::capabilities(process.capabilities),
         rlimits: limits::plan(process.rlimits)?,
         no_new_privs: process.no_new_privileges.unwrap_or(false),
+        seccomp: None,
         oom_score_adj: process.oom_score_adj,
     })
 }

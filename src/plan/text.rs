@@ -9,6 +9,7 @@ use super::mount::{Change, Mount, What};
 use super::namespace::{KINDS, name};
 use crate::sys::file::{FileType, major, minor};
 use crate::sys::mount::{MountAttr, attr, propagation};
+use crate::sys::security::filter_flag;
 
 impl Display for Plan<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -121,6 +122,11 @@ impl Plan<'_> {
         }
         if process.no_new_privs {
             writeln!(f, "no new privileges")?;
+        }
+        if let Some(filter) = &self.process.seccomp {
+            write!(f, "seccomp filter of {} instructions", filter.program.len())?;
+            let flags = filter_flag::NAMES.iter().filter(|(_, flag)| filter.flags & flag != 0).map(|(name, _)| *name);
+            line(f, if filter.flags == 0 { "" } else { ", flags" }, flags)?;
         }
         if self.preserve_fds > 0 {
             writeln!(f, "keep descriptors 3 to {}", 2 + self.preserve_fds)?;

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{
-    __NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_setgroups, __NR_setresgid, __NR_setresuid,
+    __NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_seccomp, __NR_setgroups, __NR_setresgid, __NR_setresuid,
 };
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
@@ -130,4 +130,48 @@ pub fn join_session_keyring(name: &CStr) -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
     // SAFETY: the kernel reads a string.
     unsafe { raw("keyctl", __NR_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// An instruction of classic BPF: `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct SockFilter {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+const _: () = assert!(size_of::<SockFilter>() == 8);
+
+/// SECCOMP_FILTER_FLAG_...
+pub mod filter_flag {
+    pub const TSYNC: u32 = 1 << 0;
+    pub const LOG: u32 = 1 << 1;
+    pub const SPEC_ALLOW: u32 = 1 << 2;
+    pub const WAIT_KILLABLE_RECV: u32 = 1 << 5;
+
+    /// As the config calls them, after `SECCOMP_FILTER_FLAG_`.
+    pub static NAMES: &[(&str, u32)] =
+        &[("TSYNC", TSYNC), ("LOG", LOG), ("SPEC_ALLOW", SPEC_ALLOW), ("WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV)];
+}
+
+/// seccomp(SECCOMP_SET_MODE_FILTER): from now on, and for good, every system call passes the filter.
+///
+/// # Errors
+/// EACCES without CAP_SYS_ADMIN if no_new_privs is not set; EINVAL for a bad program, an unknown flag, or one that
+/// goes only with a listener.
+pub fn seccomp_set_mode_filter(flags: u32, program: &[SockFilter]) -> Result<()> {
+    const SECCOMP_SET_MODE_FILTER: usize = 1;
+    /// `struct sock_fprog`.
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const SockFilter,
+    }
+    let Ok(length) = u16::try_from(program.len()) else { return Err(super::Errno::INVAL) };
+    let program = Program { length, filter: program.as_ptr() };
+    let arguments = [SECCOMP_SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0];
+    // SAFETY: the kernel reads a program of that length.
+    unsafe { raw("seccomp", __NR_seccomp, arguments) }.map(drop)
 }

@@ -22,6 +22,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod seccomp;
 mod signals;
 mod terminal;
 mod verbs;
@@ -61,6 +62,7 @@ fn cases() -> Vec<Case> {
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()
 }
