@@ -78,6 +78,10 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let doors = cgroup.open_below(request.cgroup)?;
     let console = Console::open(planned.terminal.is_some(), request.console_socket)?;
+    if let (Some(None), Some(_)) = (planned.terminal, &console.ours) {
+        // Before the command can ask; later changes are passed on.
+        planned.terminal = Some(foreground::caller_size());
+    }
     let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
     let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup };
     let added = adding.spawn(dir, doors, console.theirs, [preserve_fds, listen_fds])?;
