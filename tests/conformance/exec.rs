@@ -62,6 +62,8 @@ pub fn cases() -> Vec<Case> {
         case!(process_file_and_command_are_refused),
         case!(paused_container_is_refused).needs(&[Need::V1("freezer")]),
         case!(paused_container_can_be_ignored).needs(&[Need::V1("freezer")]),
+        case!(waiting_in_a_paused_container_keeps_nobody_from_deleting).needs(&[Need::V1("freezer")]),
+        case!(without_a_pivot),
         case!(stopped_container_is_refused),
         case!(unknown_container_is_refused),
         case!(missing_program),
@@ -536,6 +538,27 @@ fn paused_container_can_be_ignored(t: &Sandbox) {
     assert_eq!(command.stdout(), "");
     freeze(&c, "THAWED");
     assert_eq!(command.wait().ok(), "late");
+}
+
+fn waiting_in_a_paused_container_keeps_nobody_from_deleting(t: &Sandbox) {
+    if t.is(Kind::Crun) {
+        return;
+    }
+    let c = running(t);
+    freeze(&c, "FROZEN");
+    let command = t.spawn(&mut c.exec_command(&["--ignore-paused"], &["sleep", "600"]));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    c.force_delete().ok();
+    command.wait().is_refused();
+}
+
+/// The container's root is the upper one of two then.
+fn without_a_pivot(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/here", "inside").args(&["/bin/sleep", "600"]).create_with(&["--no-pivot"]).exits(0);
+    c.start().ok();
+    assert_eq!(c.exec_out(&[], "cat /here; pwd; cd ..; cat here; ls /.. | grep -c here"), "inside/\ninside1");
+    c.exec(&[], &["ls", t.path("").to_str().expect("path")]).is_refused();
 }
 
 fn stopped_container_is_refused(t: &Sandbox) {
