@@ -237,7 +237,7 @@ pub static COMMON: &[Opt] = &[HELP, USAGE];
 
 // Each option is said once; the verbs ask for its value by the same name.
 pub const ROOT: Opt = value("root", "", "DIR", "where containers' states are kept");
-pub const LOG: Opt = value("log", "", "FILE", "append messages to FILE, or file:FILE");
+pub const LOG: Opt = value("log", "", "FILE", "FILE, file:FILE, journald: or syslog:NAME");
 pub const LOG_FORMAT: Opt = value("log-format", "", "FORMAT", "text or json");
 pub const LOG_LEVEL: Opt = value("log-level", "", "LEVEL", "error, warning, debug or trace");
 pub const DEBUG: Opt = flag("debug", "", "the same as --log-level=debug");

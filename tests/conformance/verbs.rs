@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         case!(update_of_a_stopped_container_is_refused).differs(Kind::Crun, "1.8 updates the empty cgroup"),
         case!(update_of_what_is_not_there_is_refused),
         case!(update_from_options_and_a_document_is_refused).isopod_only("the document wins"),
+        case!(completion_of_each_shell).isopod_only("no such command"),
         case!(features_are_what_the_spec_says).differs(Kind::Crun, "1.8.1 has no such command"),
         case!(events_once).differs(Kind::Crun, "no such command"),
         case!(events_again_and_again)
@@ -433,4 +434,17 @@ fn events_of_a_stopped_container_are_refused(t: &Sandbox) {
     t.rt(&["events", "--stats", &c.id]).is_refused();
     t.rt(&["events", "--stats", "there-is-none"]).is_refused();
     t.rt(&["events", "--interval=soon", &c.id]).is_refused();
+}
+
+fn completion_of_each_shell(t: &Sandbox) {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = t.rt(&["completion", shell]).ok();
+        assert!(script.contains("delete") && script.contains("preserve-fds"), "{script}");
+    }
+    t.rt(&["completion", "tcsh"]).exits(64);
+    let script = t.file("completion", &t.rt(&["completion", "bash"]).stdout());
+    let asked = format!(". {}; COMP_WORDS=(isopod upd); COMP_CWORD=1; _isopod; echo $COMPREPLY", script.display());
+    if let Ok(answer) = std::process::Command::new("bash").args(["-c", &asked]).output() {
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "update\n");
+    }
 }

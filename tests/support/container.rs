@@ -293,9 +293,9 @@ impl<'a> Container<'a> {
         eventually("the container stops", || self.status() == "stopped");
     }
 
-    /// The container's cgroup in the hierarchy of a v1 controller.
+    /// The container's cgroup in the hierarchy that has the controller, of v1 or, if it is not there, of v2.
     pub fn cgroup(&self, controller: &str) -> PathBuf {
-        host::controller(controller).expect("controller").join(&self.id)
+        host::controller(controller).or_else(|| host::unified(controller)).expect("controller").join(&self.id)
     }
 
     /// The container's cgroup in the unified hierarchy.
@@ -303,7 +303,7 @@ impl<'a> Container<'a> {
         host::unified("memory").expect("cgroup v2").join(&self.id)
     }
 
-    /// A file of the container's cgroup on v1.
+    /// A file of that cgroup.
     pub fn cgroup_file(&self, controller: &str, file: &str) -> String {
         read(self.cgroup(controller).join(file)).trim_end().to_owned()
     }
