@@ -285,8 +285,21 @@ impl<'a> Cgroup<'a> {
             for controller in missing() {
                 let _ = core::fmt::Write::write_fmt(&mut all, format_args!("+{controller} "));
             }
-            if all.is_empty() || parent.write("cgroup.subtree_control", &all).is_ok() {
+            if all.is_empty() {
                 continue;
+            }
+            match parent.write("cgroup.subtree_control", &all) {
+                Ok(()) => continue,
+                // It has processes. On their own, those that can be had in spite of that (cpu, cpuset, pids) would make
+                // it the root of a threaded tree, in which no container can be.
+                Err(Errno::BUSY) => match missing().find(|controller| needed(controller)) {
+                    Some(controller) => return Err(cannot_turn_on(controller, name, Errno::BUSY)),
+                    None => {
+                        debug!("{}", cannot_turn_on(all.trim_end(), name, Errno::BUSY));
+                        continue;
+                    }
+                },
+                Err(_) => {}
             }
             // One of them is in the way of all: each on its own.
             for controller in missing() {

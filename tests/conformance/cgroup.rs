@@ -49,7 +49,7 @@ pub fn cases() -> Vec<Case> {
         case!(unified_limits).needs(&[Need::V2("memory"), Need::V2("cpu"), Need::V2("pids")]),
         case!(unified_limits_without_limit).needs(&[Need::V2("memory"), Need::V2("cpu")]),
         case!(unified_limits_of_io).needs(&[Need::V2("io")]),
-        case!(unified_limits_of_huge_pages).needs(&[Need::V2("hugetlb")]),
+        case!(unified_limits_of_huge_pages).needs(&[Need::V2("memory"), Need::V2("hugetlb")]),
         case!(unified_keys).needs(&[Need::V2("memory")]),
         case!(unified_key_that_the_kernel_lacks_is_refused).needs(&[Need::V2("memory")]),
         case!(unified_controllers_are_turned_on_along_the_path).needs(&[Need::V2("memory"), Need::V2("pids")]),
@@ -400,9 +400,16 @@ fn unified_parent_with_processes_is_refused(t: &Sandbox) {
     c.config["linux"]["cgroupsPath"] = format!("/{}/below", c.id).into();
     c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
     let ran = c.sh("true").run();
+    // Turning on what can be had would change the cgroup itself, for whoever is in it.
+    let kind = read(parent.join("cgroup.type"));
+    // Without limits the controllers are not needed.
+    c.config["linux"]["resources"].remove("memory");
+    let unlimited = c.sh("true").run();
     process.kill().and_then(|()| process.wait()).expect("kill");
     remove_parents(t);
     ran.fails(&["memory", "processes of its own"]);
+    assert_eq!(kind.trim(), "domain");
+    unlimited.ok();
 }
 
 /// The container would hang before its first instruction.
