@@ -161,7 +161,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let env = exec::environment(&plan.process, &[home]);
 
     exec::reset_signals(ignored, inherited.signal_mask);
-    inherited.link.ready();
+    let _ = inherited.link.ready();
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }

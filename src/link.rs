@@ -106,9 +106,9 @@ impl Child {
         self.0.close();
     }
 
-    /// Tells the runtime that all is done.
-    pub fn ready(&self) {
-        let _ = socket::send(self.0.as_fd(), &[READY]);
+    /// Tells the runtime that all is done. Returns false if nobody hears it any more.
+    pub fn ready(&self) -> bool {
+        socket::send(self.0.as_fd(), &[READY]).is_ok()
     }
 
     /// Tells the runtime what failed. Returns false if nobody hears it any more.

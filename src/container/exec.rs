@@ -61,13 +61,15 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
 
-    // Locked until the process is in: a container that is half made has half of the host in it.
+    // A container that is half made has half of the host in it; with the lock it is whole, and it stays so. Nobody has
+    // to wait for us, for we may have to wait ourselves: for a container that somebody pauses just now.
     let dir = StateDir::open(context, request.id, Lock::Shared)?;
     let state = dir.read()?.ok_or_else(|| not_running(request.id))?;
-    // With our lock it cannot be half made, and whether it was started does not matter.
     let init = state.init()?.ok_or_else(|| not_running(request.id))?;
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_mounted_or_not()? };
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
+    dir.unlock();
+    drop(dir);
     if !request.ignore_paused && is_frozen(&cgroup, init.stat) {
         return Err(Error::says(format_args!("the container `{}` is paused", request.id)));
     }
@@ -78,11 +80,18 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
         return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
     }
+    if let (Some(below), "") = (request.cgroup, state.cgroup_path) {
+        return Err(Error::because("enter cgroup", below, "the container has none of which it could be a part"));
+    }
     let doors = cgroup.open_below(request.cgroup)?;
     let console = Console::open(planned.terminal.is_some(), request.console_socket)?;
+    if let (Some(None), Some(_)) = (planned.terminal, &console.ours) {
+        // Before the command can ask; later changes are passed on.
+        planned.terminal = Some(foreground::caller_size());
+    }
     let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
     let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup };
-    let added = adding.spawn(dir, doors, console.theirs, [preserve_fds, listen_fds])?;
+    let added = adding.spawn(doors, console.theirs, [preserve_fds, listen_fds])?;
 
     let finish = || {
         if let Some(path) = request.pid_file {
@@ -152,7 +161,6 @@ impl Adding<'_> {
     /// Returns when the process has become the command.
     fn spawn(
         self,
-        dir: StateDir,
         mut doors: Doors<'static>,
         console: Option<OwnedFd>,
         [preserve_fds, listen_fds]: [u32; 2],
@@ -175,7 +183,7 @@ impl Adding<'_> {
         match self.clone(&mut doors)? {
             Clone::Child => {
                 // Closed with all that is not wanted inside, before anything is joined.
-                drop((link, dir));
+                drop(link);
                 let entering = Entering {
                     id: self.id,
                     init: self.init,
@@ -196,8 +204,6 @@ impl Adding<'_> {
                 debug!("the command is process {pid}");
                 let added = Init { pid, pidfd };
                 self::hear(&link, self.id, &added).inspect_err(|_| end(&added))?;
-                // Unlocked when it is closed, before we wait.
-                drop(dir);
                 Ok(added)
             }
         }

@@ -265,12 +265,16 @@ impl StateDir {
     /// # Errors
     /// The kernel's; if it is not what we write.
     pub fn read(&self) -> Result<Option<State<'static>>> {
-        let file = match file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(file) => file,
+        let open = || file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
+        let mut buffer = [0; 8192];
+        // A file that does not fill the buffer was read to its end.
+        let text = match open().and_then(|file| file::read(file.as_fd(), &mut buffer)) {
+            Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
+            Ok(_) => open().and_then(|file| file::read_to_end(file.as_fd(), STATE_MAX)),
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno).context("read state of container", self.id),
-        };
-        let text = file::read_to_end(file.as_fd(), STATE_MAX).context("read state of container", self.id)?;
+            Err(errno) => Err(errno),
+        }
+        .context("read state of container", self.id)?;
         let name = memory::format(format_args!("container `{}`: state.json", self.id));
         State::parse(name, text).map(Some)
     }
@@ -514,6 +518,9 @@ mod tests {
         let read = other.read().expect("readable");
         assert_eq!(read, Some(state));
         assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        let long = memory::text(&"x".repeat(20_000));
+        dir.write(&State { bundle: long, ..state }).expect("written");
+        assert_eq!(other.read().expect("readable").map(|state| state.bundle), Some(long));
         let reused = State { start_time: start_time + 1, ..state };
         assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
         file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");

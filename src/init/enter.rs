@@ -90,7 +90,10 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let [count, pid] = listening(entering.listen_fds);
     let env = exec::environment(planned, &[home, count, pid]);
     exec::reset_signals(entering.ignored, entering.signal_mask);
-    link.ready();
+    if !link.ready() {
+        // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
+        process::exit(1);
+    }
     exec::replace(planned, program, &args, &env)
 }
 

@@ -62,6 +62,8 @@ pub fn cases() -> Vec<Case> {
         case!(process_file_and_command_are_refused),
         case!(paused_container_is_refused).needs(&[Need::V1("freezer")]),
         case!(paused_container_can_be_ignored).needs(&[Need::V1("freezer")]),
+        case!(waiting_in_a_paused_container_keeps_nobody_from_deleting).needs(&[Need::V1("freezer")]),
+        case!(without_a_pivot),
         case!(stopped_container_is_refused),
         case!(unknown_container_is_refused),
         case!(missing_program),
@@ -72,6 +74,9 @@ pub fn cases() -> Vec<Case> {
         case!(terminal_over_the_socket).differs(Kind::Crun, "1.8: it belongs to root"),
         case!(terminal_detached_without_a_socket_is_refused),
         case!(terminal_is_relayed),
+        case!(terminal_starts_with_the_window_size)
+            .differs(Kind::Crun, "1.8: 0 by 0 until it changes")
+            .unsteady(Kind::Runc, "set after the command has been started"),
         case!(terminal_can_be_switched_off),
         case!(terminal_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(procfs_of_the_container_is_not_believed),
@@ -535,6 +540,27 @@ fn paused_container_can_be_ignored(t: &Sandbox) {
     assert_eq!(command.wait().ok(), "late");
 }
 
+fn waiting_in_a_paused_container_keeps_nobody_from_deleting(t: &Sandbox) {
+    if t.is(Kind::Crun) {
+        return;
+    }
+    let c = running(t);
+    freeze(&c, "FROZEN");
+    let command = t.spawn(&mut c.exec_command(&["--ignore-paused"], &["sleep", "600"]));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    c.force_delete().ok();
+    command.wait().is_refused();
+}
+
+/// The container's root is the upper one of two then.
+fn without_a_pivot(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/here", "inside").args(&["/bin/sleep", "600"]).create_with(&["--no-pivot"]).exits(0);
+    c.start().ok();
+    assert_eq!(c.exec_out(&[], "cat /here; pwd; cd ..; cat here; ls /.. | grep -c here"), "inside/\ninside1");
+    c.exec(&[], &["ls", t.path("").to_str().expect("path")]).is_refused();
+}
+
 fn stopped_container_is_refused(t: &Sandbox) {
     let c = running(t);
     c.kill("KILL").ok();
@@ -635,6 +661,16 @@ fn terminal_is_relayed(t: &Sandbox) {
     terminal.write("21\r");
     terminal.expect("42");
     assert_eq!(child.wait().expect("wait").code(), Some(5));
+}
+
+fn terminal_starts_with_the_window_size(t: &Sandbox) {
+    let c = running(t);
+    let mut terminal = Pty::open();
+    terminal.resize(30, 90);
+    let mut child = terminal.attach(&c.exec_command(&["--tty"], &["sh", "-c", "stty size; echo ready"]));
+    let first = terminal.expect("ready");
+    assert!(first.contains("30 90"), "{first:?}");
+    child.wait().expect("wait");
 }
 
 fn terminal_can_be_switched_off(t: &Sandbox) {
