@@ -94,8 +94,8 @@ fn log_lets_pass(t: &Sandbox) {
 }
 
 /// chmod with some modes is refused.
-fn refused_modes(c: &mut Container, args: JsonValue) -> String {
-    with_rules(c, array![object! { names: ["chmod"], action: "SCMP_ACT_ERRNO", args: args }]);
+fn refused_modes(c: &mut Container, args: &JsonValue) -> String {
+    with_rules(c, array![object! { names: ["chmod"], action: "SCMP_ACT_ERRNO", args: args.clone() }]);
     let modes =
         "for mode in 0600 0640 0700 0755 4755; do chmod $mode /dev/shm/x 2>/dev/null || echo -n \"$mode \"; done";
     c.out(&format!("touch /dev/shm/x; {modes}"))
@@ -104,24 +104,24 @@ fn refused_modes(c: &mut Container, args: JsonValue) -> String {
 fn arguments_decide(t: &Sandbox) {
     let mut c = t.container();
     let mode = |op: &str, value: u32| array![object! { index: 1, op: op, value: value }];
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_EQ", 0o700)).trim(), "0700");
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_NE", 0o700)).trim(), "0600 0640 0755 4755");
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_GT", 0o700)).trim(), "0755 4755");
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_GE", 0o700)).trim(), "0700 0755 4755");
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_LT", 0o640)).trim(), "0600");
-    assert_eq!(refused_modes(&mut c, mode("SCMP_CMP_LE", 0o640)).trim(), "0600 0640");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_EQ", 0o700)).trim(), "0700");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_NE", 0o700)).trim(), "0600 0640 0755 4755");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_GT", 0o700)).trim(), "0755 4755");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_GE", 0o700)).trim(), "0700 0755 4755");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_LT", 0o640)).trim(), "0600");
+    assert_eq!(refused_modes(&mut c, &mode("SCMP_CMP_LE", 0o640)).trim(), "0600 0640");
 }
 
 fn masked_arguments_decide(t: &Sandbox) {
     let mut c = t.container();
     let args = array![object! { index: 1, op: "SCMP_CMP_MASKED_EQ", value: 0o4000, valueTwo: 0o4000 }];
-    assert_eq!(refused_modes(&mut c, args).trim(), "4755");
+    assert_eq!(refused_modes(&mut c, &args).trim(), "4755");
 }
 
 fn repeated_argument_means_or(t: &Sandbox) {
     let mut c = t.container();
     let is = |value: u32| object! { index: 1, op: "SCMP_CMP_EQ", value: value };
-    assert_eq!(refused_modes(&mut c, array![is(0o700), is(0o600)]).trim(), "0600 0700");
+    assert_eq!(refused_modes(&mut c, &array![is(0o700), is(0o600)]).trim(), "0600 0700");
 }
 
 fn first_rule_without_arguments_counts(t: &Sandbox) {
