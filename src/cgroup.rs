@@ -14,9 +14,11 @@
 mod end;
 mod freeze;
 mod make;
+mod stat;
 
 pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
+pub use stat::OomEvents;
 
 use core::ffi::CStr;
 
@@ -89,6 +91,19 @@ impl<'a> Cgroup<'a> {
     fn home(&self) -> Option<&'a Place<'a>> {
         let unified = self.places.last().filter(|place| place.hierarchy.unified);
         unified.or_else(|| self.place_of("freezer")).or(self.places.first())
+    }
+
+    /// What a file says: of version 2, or where version 1 has the controller that the file's name begins with.
+    ///
+    /// # Errors
+    /// The kernel's; ENOENT if there is no such controller.
+    pub fn read<'b>(&self, file: &str, buffer: &'b mut [u8]) -> Result<&'b str, Errno> {
+        let place = match self.cgroups {
+            Cgroups::None => None,
+            Cgroups::V1(_) => self.place_of(file.split('.').next().unwrap_or("")),
+            Cgroups::V2(_) => self.home(),
+        };
+        place.ok_or(Errno::NOENT)?.read(file, buffer)
     }
 
     /// Where version 1 has this controller.

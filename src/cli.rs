@@ -2,18 +2,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod completion;
 pub mod create;
 pub mod delete;
+pub mod events;
+pub mod exec;
+pub mod features;
 pub mod help;
 pub mod kill;
 pub mod list;
 pub mod options;
 pub mod owner;
+pub mod pause;
+pub mod ps;
+mod regex;
 pub mod report;
 pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
+pub mod update;
 pub mod verbs;
 
 use core::ffi::CStr;
@@ -25,6 +33,7 @@ use crate::sys::start::Start;
 use crate::sys::{CWD, file, memory, process};
 use help::{Help, Usage, Version};
 use options::{Given, Lossy, Opt, Order, invalid, parse};
+use report::Log;
 use verbs::Verb;
 
 /// The exit code of a command that failed.
@@ -97,6 +106,11 @@ fn command(start: &Start) -> Outcome {
         return outcome;
     }
     count(verb, given.words.len()).map_err(misuse)?;
+    if verb.takes_id()
+        && let Ok(id) = given.words[0].to_str()
+    {
+        report::about(id);
+    }
     let context = Context { root: root(start, global.value(&verbs::ROOT)), manager: settings.manager, start: *start };
     (verb.run)(&context, &given)
 }
@@ -120,7 +134,7 @@ fn page(text: core::fmt::Arguments<'_>) -> Outcome {
 /// Whether the verb got as many words as it wants.
 fn count(verb: &Verb, words: usize) -> Result<()> {
     let (bound, number) = match words {
-        0 if verb.words.min > 0 => return Err(Error::says(format_args!("please specify a ID for the container"))),
+        0 if verb.takes_id() => return Err(Error::says(format_args!("please specify a ID for the container"))),
         few if few < verb.words.min => ("minimum", verb.words.min),
         many if many > verb.words.max => ("maximum", verb.words.max),
         _ => return Ok(()),
@@ -133,7 +147,7 @@ struct Settings {
     manager: Manager,
     level: Level,
     /// Where messages go, if not to standard error.
-    log: Option<&'static CStr>,
+    log: Option<Log>,
     /// Whether they are JSON.
     json: bool,
 }
@@ -170,7 +184,7 @@ impl Settings {
             Some((b"json", _)) => true,
             Some((_, word)) => return Err(invalid(&verbs::LOG_FORMAT, word, "unknown log format type")),
         };
-        let log = global.value(&verbs::LOG).map(log_file).transpose()?;
+        let log = global.value(&verbs::LOG).map(log).transpose()?;
         Ok(Settings { manager, level, log, json })
     }
 }
@@ -180,13 +194,27 @@ fn value(given: &Given, option: &Opt) -> Option<(&'static [u8], &'static CStr)> 
     given.value(option).map(|word| (word.to_bytes(), word))
 }
 
-/// `PATH` or `SCHEME:PATH`; a path with a colon in it needs the scheme.
-fn log_file(word: &'static CStr) -> Result<&'static CStr> {
+/// What `--format` says.
+fn as_json(given: &Given) -> Result<bool, Failure> {
+    match value(given, &verbs::FORMAT) {
+        None | Some((b"table", _)) => Ok(false),
+        Some((b"json", _)) => Ok(true),
+        Some((_, word)) => Err(misuse(invalid(&verbs::FORMAT, word, "it is table or json"))),
+    }
+}
+
+/// `PATH`, or `SCHEME:REST`; a path with a colon in it needs the scheme.
+fn log(word: &'static CStr) -> Result<Log> {
     let bytes = word.to_bytes();
-    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else { return Ok(word) };
+    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else { return Ok(Log::File(word)) };
+    let rest = options::tail(word, colon + 1);
     match &bytes[..colon] {
-        b"file" => Ok(options::tail(word, colon + 1)),
-        b"journald" | b"syslog" => Err(invalid(&verbs::LOG, word, "only files are supported yet")),
+        b"file" => Ok(Log::File(rest)),
+        b"journald" => Ok(Log::Journal),
+        b"syslog" => match rest.to_str() {
+            Ok(name) => Ok(Log::Syslog(name)),
+            Err(_) => Err(invalid(&verbs::LOG, word, "it is not UTF-8")),
+        },
         _ => Err(invalid(&verbs::LOG, word, "unknown log type")),
     }
 }
@@ -231,10 +259,15 @@ mod tests {
 
     #[test]
     fn logs_have_a_kind() {
-        assert_eq!(log_file(c"/x").ok(), Some(c"/x"));
-        assert_eq!(log_file(c"file:/a:b").ok(), Some(c"/a:b"));
-        for bad in [c"journald:x", c"syslog:", c"/a:b"] {
-            assert!(log_file(bad).is_err(), "{bad:?}");
+        for (word, expected) in [
+            (c"/x", Log::File(c"/x")),
+            (c"file:/a:b", Log::File(c"/a:b")),
+            (c"journald:x", Log::Journal),
+            (c"syslog:", Log::Syslog("")),
+            (c"syslog:name", Log::Syslog("name")),
+        ] {
+            assert_eq!(log(word).ok(), Some(expected), "{word:?}");
         }
+        assert!(log(c"/a:b").is_err() && log(c"syslog:\xff").is_err());
     }
 }

@@ -6,13 +6,19 @@
 mod child;
 pub mod create;
 pub mod delete;
+pub mod events;
+pub mod exec;
+mod filter;
 mod foreground;
 pub mod id;
 pub mod kill;
 pub mod list;
+pub mod pause;
 pub mod process;
+pub mod ps;
 pub mod start;
 pub mod state;
+pub mod update;
 
 use core::ffi::CStr;
 
@@ -23,6 +29,9 @@ use crate::sys::start::Start;
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";
+
+/// crun's words for what needs a cgroup and has none.
+const NO_CGROUPS: &str = "the container is not using cgroups";
 
 /// What every verb is told.
 #[derive(Clone, Copy)]

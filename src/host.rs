@@ -76,6 +76,18 @@ const OWN: &CStr = c"/proc/self/cgroup";
 /// # Errors
 /// The kernel's, reading `/sys/fs/cgroup` or `/proc/self/cgroup`.
 pub fn cgroups() -> Result<Cgroups<'static>> {
+    arranged(|| directories().map(Some))
+}
+
+/// The same without looking which trees of version 1 are mounted, for somebody who will see: two calls less.
+///
+/// # Errors
+/// As with `cgroups`.
+pub fn cgroups_mounted_or_not() -> Result<Cgroups<'static>> {
+    arranged(|| Ok(None))
+}
+
+fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Result<Cgroups<'static>> {
     match file::fs_type_at(CGROUP) {
         Ok(magic::CGROUP2) => {
             let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
@@ -95,6 +107,15 @@ pub fn cgroups() -> Result<Cgroups<'static>> {
         Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
         Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
     }
+}
+
+/// The cgroup of version 2 that a process is in, from the root of ours.
+///
+/// # Errors
+/// The kernel's.
+pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
+    let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
+    Ok(lines(text(path)?).find(Line::is_unified).map_or("", |line| line.path))
 }
 
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here
@@ -144,15 +165,16 @@ fn lines(own: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// What `/proc/self/cgroup` tells of the hierarchies that are mounted in the `directories` of `/sys/fs/cgroup`. The
+/// What `/proc/self/cgroup` tells of the hierarchies that are mounted in the `directories` of `/sys/fs/cgroup`, if
+/// those are known. The
 /// kernel lists version 2 last.
-fn hierarchies(own: &'static str, directories: &str) -> &'static [Hierarchy<'static>] {
+fn hierarchies(own: &'static str, directories: Option<&str>) -> &'static [Hierarchy<'static>] {
     let mut found = Growing::new();
     for line in lines(own) {
         let unified = line.is_unified();
         let name = line.controllers;
         let directory = if unified { "unified" } else { name.strip_prefix("name=").unwrap_or(name) };
-        if !directories.lines().any(|there| there == directory) {
+        if directories.is_some_and(|all| !all.lines().any(|there| there == directory)) {
             continue;
         }
         let (Some(mount), Some(directory)) = (memory::joined(&["/sys/fs/cgroup/", directory]), memory::cstr(directory))
@@ -169,7 +191,7 @@ mod tests {
     use super::*;
 
     fn summary(own: &'static str, directories: &str) -> Vec<(&'static str, &'static str, &'static str, bool)> {
-        hierarchies(own, directories)
+        hierarchies(own, Some(directories))
             .iter()
             .map(|one| (one.controllers, one.mount.to_str().expect("ASCII"), one.own_path, one.unified))
             .collect()
@@ -200,7 +222,7 @@ mod tests {
 
     #[test]
     fn controllers_are_found_whole() {
-        let all = hierarchies("2:cpu,cpuacct:/\n1:name=memory:/\n0::/\n", "cpu,cpuacct\nmemory\nunified\n");
+        let all = hierarchies("2:cpu,cpuacct:/\n1:name=memory:/\n0::/\n", Some("cpu,cpuacct\nmemory\nunified\n"));
         let v1 = Cgroups::V1(all);
         assert!(v1.controls("cpu") && v1.controls("cpuacct"));
         assert!(!v1.controls("cpus") && !v1.controls("memory") && !v1.controls(""));

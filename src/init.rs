@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod console;
+pub mod enter;
 mod exec;
 mod identity;
 pub mod namespaces;
@@ -14,6 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::link::{Child, Step};
 use crate::log::{self, Level};
 use crate::plan::Plan;
+use crate::plan::process::Process;
 use crate::rootfs::{Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
 use crate::sys::{self, AsFd, OwnedFd, file, namespace, process};
@@ -129,14 +131,16 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let terminal = match plan.process.terminal {
         Some(size) => {
             let size = size.or(inherited.console_size);
-            Some(console::open(&rootfs, plan, size, inherited.console.take())?)
+            let terminal = console::open(&rootfs.root(), &plan.process, size)?;
+            rootfs.mount_console(terminal.ours.as_fd())?;
+            Some(terminal.hand_over(inherited.console.take())?)
         }
         None => None,
     };
     rootfs.mask()?;
     rootfs.make_readonly()?;
     // The passwd file is the container's, and only wanted if the config left HOME out.
-    let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs, plan.process.user.uid)) };
+    let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs.root(), plan.process.user.uid)) };
     rootfs.make_directory(plan.process.cwd);
     // Before the last steps: what we took so far is not charged to the container's limits.
     if plan.namespaces.new & kind::CGROUP == 0 {
@@ -149,14 +153,32 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop((rootfs, doors, theirs));
     sys::fd::close_dropped();
 
-    identity::give_standard_streams(plan, user_namespace)?;
-    identity::set_limits(plan)?;
+    become_user(&plan.process, user_namespace, terminal.as_ref())?;
+    exec::keep_descriptors(plan.preserve_fds)?;
+    // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
+    let program = exec::find(&plan.process)?;
+    let args = process::Vector::new(plan.process.args);
+    let env = exec::environment(&plan.process, &[home]);
+
+    exec::reset_signals(ignored, inherited.signal_mask);
+    let _ = inherited.link.ready();
+    if let Some(fifo) = inherited.start.take() {
+        exec::wait_for_start(&fifo)?;
+    }
+    exec::replace(&plan.process, program, &args, &env)
+}
+
+/// Gives up what is the runtime's: limits, ids, capabilities, the caller's terminal; and goes where the process starts.
+/// The root is the container's, and we are in it.
+fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
+    identity::give_standard_streams(planned, user_namespace)?;
+    identity::set_limits(planned)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
     // The root we are in already.
-    let cwd = plan.process.cwd;
+    let cwd = planned.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
-    identity::drop_privileges(plan, user_namespace)?;
-    if let Some(terminal) = &terminal {
+    identity::drop_privileges(planned, user_namespace)?;
+    if let Some(terminal) = terminal {
         // Only after the last warning, which is the caller's to hear, not the container's.
         console::become_standard(terminal)?;
     }
@@ -166,20 +188,5 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     if cwd != c"/" {
         exec::check_cwd()?;
     }
-    exec::keep_descriptors(plan)?;
-    // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
-    let program = exec::find(&plan.process)?;
-    let args = process::Vector::new(plan.process.args);
-    let env = exec::environment(&plan.process, home);
-
-    exec::reset_signals(ignored, inherited.signal_mask);
-    inherited.link.ready();
-    if let Some(fifo) = inherited.start.take() {
-        exec::wait_for_start(&fifo)?;
-    }
-    if plan.process.no_new_privs {
-        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
-        identity::install_filter(plan)?;
-    }
-    exec::replace(program, &args, &env)
+    Ok(())
 }

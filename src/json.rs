@@ -23,7 +23,7 @@ pub use object::{Map, Object};
 pub use read::{Failed, Items, Members};
 pub(crate) use value::value;
 pub use value::{List, Slot, Value};
-pub use writer::{Style, Write, Writer, text};
+pub use writer::{Raw, Style, Write, Writer, text};
 
 use crate::error::Result;
 

@@ -10,7 +10,7 @@
 //! | 4 | [`link`], [`rootfs`], [`cgroup`] | perform what the plan says |
 //! | 3 | [`plan`], [`seccomp`] | decides, without a call; compiles the filter |
 //! | 2 | [`spec`], [`host`] | the config as written; the facts of this machine |
-//! | 1 | [`json`], [`date`], [`error`], [`log`] | |
+//! | 1 | [`json`], [`date`], [`regex`], [`error`], [`log`] | |
 //! | 0 | [`sys`] | the one door to the kernel |
 
 #![cfg_attr(not(test), no_std)]
@@ -26,6 +26,7 @@ pub mod json;
 pub mod link;
 pub mod log;
 pub mod plan;
+pub mod regex;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;

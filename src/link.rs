@@ -39,7 +39,7 @@ const MAX: usize = 2048;
 /// The runtime's end.
 pub struct Parent(OwnedFd);
 
-/// Init's end.
+/// Init's end; that of `exec` has such a process on it.
 pub struct Child(OwnedFd);
 
 /// Both ends, before the clone.
@@ -106,9 +106,9 @@ impl Child {
         self.0.close();
     }
 
-    /// Tells the runtime that all is done.
-    pub fn ready(&self) {
-        let _ = socket::send(self.0.as_fd(), &[READY]);
+    /// Tells the runtime that all is done. Returns false if nobody hears it any more.
+    pub fn ready(&self) -> bool {
+        socket::send(self.0.as_fd(), &[READY]).is_ok()
     }
 
     /// Tells the runtime what failed. Returns false if nobody hears it any more.

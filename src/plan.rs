@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+pub mod exec;
 pub mod identity;
 pub mod limits;
 pub mod mount;
@@ -21,7 +22,6 @@ use core::fmt;
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
-use crate::seccomp::Filter;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
@@ -63,8 +63,6 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
-    /// What stands between the process and the kernel.
-    pub seccomp: Option<Filter<'a>>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     /// What `state` prints.
@@ -147,8 +145,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::plan(process, request.listen_fds)?,
-        seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
+        process: process::Process {
+            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
+            ..process::plan(process, request.listen_fds)?
+        },
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })

@@ -131,7 +131,8 @@ impl<'a> Rootfs<'a> {
     }
 
     /// The root directory, which every path is resolved in.
-    fn root(&self) -> Root<'_> {
+    #[must_use]
+    pub fn root(&self) -> Root<'_> {
         Root::new(self.sources.root.as_fd())
     }
 
@@ -185,38 +186,11 @@ impl<'a> Rootfs<'a> {
         proc.as_ref().map(AsFd::as_fd).ok_or_else(|| Error::because("open", "procfs", "is not there"))
     }
 
-    /// Opens a file of the container for reading, or says that there is none.
-    #[must_use]
-    pub fn open_file(&self, path: &CStr) -> Option<OwnedFd> {
-        self.root().open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()
-    }
-
     /// Makes a directory of the container if it is missing; that it cannot be made shows when it is used.
     pub fn make_directory(&self, path: &CStr) {
         if path != c"/" {
             let _ = self.root().resolve_or_make(path, Make::Directory);
         }
-    }
-
-    /// Opens the terminal multiplexer of the container's devpts: pts(4).
-    ///
-    /// # Errors
-    /// The container has no devpts at `/dev/pts`, or it is a fake one (CVE-2025-52565).
-    pub fn open_ptmx(&self) -> Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY;
-        let ptmx = self
-            .root()
-            .open(c"/dev/pts/ptmx", flags)
-            .or_else(|_| self.root().open(c"/dev/ptmx", flags))
-            .context("open", "/dev/pts/ptmx")
-            .map_err(|error| error.hint("process.terminal needs a devpts mounted on /dev/pts"))?;
-        let stat = file::fstat(ptmx.as_fd()).context("fstat", "/dev/pts/ptmx")?;
-        let is_ptmx = file::FileType::from_raw_mode(stat.st_mode) == file::FileType::CharacterDevice
-            && (file::major(stat.st_rdev), file::minor(stat.st_rdev)) == (5, 2);
-        if !is_ptmx {
-            return Err(Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"));
-        }
-        Ok(ptmx)
     }
 
     /// Puts the container's terminal on `/dev/console`, by descriptor: no name in its `/dev/pts` is trusted.

@@ -27,6 +27,12 @@ impl Cgroup<'_> {
         self.freezers().any(Place::is_frozen)
     }
 
+    /// Whether version 2 has frozen it.
+    #[must_use]
+    pub fn is_frozen_by_v2(&self) -> bool {
+        self.places.last().is_some_and(|place| place.hierarchy.unified && place.is_frozen())
+    }
+
     /// Stops all processes and waits until they are. Beside version 1, version 2 does it: a process that it has
     /// stopped can still be killed.
     ///

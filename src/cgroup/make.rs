@@ -133,8 +133,29 @@ impl<'a> Cgroup<'a> {
     /// # Errors
     /// The kernel's; that there is no such cgroup at all.
     pub fn open(&self) -> Result<Doors<'a>> {
+        self.open_below(None)
+    }
+
+    /// The same of a cgroup below this one. In a hierarchy that does not have that, it is this one: there, too, the
+    /// process must not stay in the caller's.
+    ///
+    /// # Errors
+    /// The same; that no hierarchy has it.
+    pub fn open_below(&self, below: Option<&str>) -> Result<Doors<'a>> {
         let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        let mut missing = below.filter(|_| !self.places.is_empty());
         for place in self.places {
+            if let Some(below) = below {
+                let path = memory::joined(&[place.name(), "/", below]).unwrap_or(c"");
+                match self.open_door(&Place { directory: path, ..*place }, &mut doors) {
+                    Err(error) if error.is(Errno::NOENT) => {}
+                    other => {
+                        other?;
+                        missing = None;
+                        continue;
+                    }
+                }
+            }
             match self.open_door(place, &mut doors) {
                 Err(error) if error.is(Errno::NOENT) => debug!("{}: not there", place.name()),
                 other => other?,
@@ -143,7 +164,24 @@ impl<'a> Cgroup<'a> {
         if !self.places.is_empty() && doors.birthplace.is_none() && doors.tasks.is_empty() {
             return Err(Error::errno("enter cgroup", self.path, Errno::NOENT));
         }
+        if let Some(below) = missing {
+            let name = memory::format(format_args!("{}/{below}", self.path));
+            return Err(Error::errno("enter cgroup", name, Errno::NOENT));
+        }
         Ok(doors)
+    }
+
+    /// Moves the birthplace to a cgroup below this one, by its whole path; false if it is not below.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn reopen(&self, doors: &mut Doors<'a>, path: &str) -> Result<bool> {
+        let is_below = path.strip_prefix(self.path).is_some_and(|rest| rest.starts_with('/'));
+        let Some(place) = self.places.last().filter(|place| place.hierarchy.unified && is_below) else {
+            return Ok(false);
+        };
+        self.open_door(&Place { directory: place.above(path).directory, ..*place }, doors)?;
+        Ok(true)
     }
 
     fn open_door(&self, place: &Place<'a>, doors: &mut Doors<'a>) -> Result<()> {
@@ -247,8 +285,21 @@ impl<'a> Cgroup<'a> {
             for controller in missing() {
                 let _ = core::fmt::Write::write_fmt(&mut all, format_args!("+{controller} "));
             }
-            if all.is_empty() || parent.write("cgroup.subtree_control", &all).is_ok() {
+            if all.is_empty() {
                 continue;
+            }
+            match parent.write("cgroup.subtree_control", &all) {
+                Ok(()) => continue,
+                // It has processes. On their own, those that can be had in spite of that (cpu, cpuset, pids) would make
+                // it the root of a threaded tree, in which no container can be.
+                Err(Errno::BUSY) => match missing().find(|controller| needed(controller)) {
+                    Some(controller) => return Err(cannot_turn_on(controller, name, Errno::BUSY)),
+                    None => {
+                        debug!("{}", cannot_turn_on(all.trim_end(), name, Errno::BUSY));
+                        continue;
+                    }
+                },
+                Err(_) => {}
             }
             // One of them is in the way of all: each on its own.
             for controller in missing() {

@@ -28,7 +28,7 @@ pub(super) fn request(given: &Given) -> Result<CreateRequest, Failure> {
     })
 }
 
-fn preserve_fds(given: &Given) -> Result<u32, Failure> {
+pub(super) fn preserve_fds(given: &Given) -> Result<u32, Failure> {
     let Some(word) = given.value(&verbs::PRESERVE_FDS) else { return Ok(0) };
     let number = word.to_str().ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| misuse(invalid(&verbs::PRESERVE_FDS, word, "it is a number of descriptors")))

@@ -3,23 +3,25 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Lossy};
-use super::{Outcome, misuse, verbs};
+use super::{Outcome, regex, verbs};
 use crate::container::{Context, id, kill};
 use crate::error::Error;
 
 /// What is sent if nothing else is asked for.
 const SIGTERM: u32 = 15;
 
-/// Signals a container's init, or all of its processes.
+/// Signals a container's init, or all of its processes; with a pattern, of several containers.
 pub fn run(context: &Context, given: &Given) -> Outcome {
-    if given.has(&verbs::REGEX) {
-        return Err(misuse(Error::because("kill --regex", "", "names by pattern are not supported yet")));
-    }
     let signal = match given.words.get(1) {
         None => SIGTERM,
         Some(word) => kill::signal_number(word.to_bytes())
             .ok_or_else(|| Error::says(format_args!("unknown signal `{}`", Lossy(word.to_bytes()))))?,
     };
-    kill::kill(context, id::check(given.words[0])?, signal, given.has(&verbs::ALL))?;
+    let all = given.has(&verbs::ALL);
+    if given.has(&verbs::REGEX) {
+        regex::each(context, given.words[0], |id| kill::kill(context, id, signal, all))?;
+    } else {
+        kill::kill(context, id::check(given.words[0])?, signal, all)?;
+    }
     Ok(0)
 }

@@ -4,9 +4,9 @@
 
 use core::fmt::{Display, Formatter};
 
-use super::options::{Given, invalid};
+use super::options::Given;
 use super::owner::Users;
-use super::{Outcome, misuse, report, verbs};
+use super::{Outcome, report, verbs};
 use crate::container::Context;
 use crate::container::list::{Summary, list};
 use crate::json::{self, Style};
@@ -14,14 +14,7 @@ use crate::sys::memory::{self, Growing};
 
 /// Prints all containers.
 pub fn run(context: &Context, given: &Given) -> Outcome {
-    let as_json = match given.value(&verbs::FORMAT) {
-        None => false,
-        Some(word) => match word.to_bytes() {
-            b"table" => false,
-            b"json" => true,
-            _ => return Err(misuse(invalid(&verbs::FORMAT, word, "it is table or json"))),
-        },
-    };
+    let as_json = super::as_json(given)?;
     let all = list(context)?;
     let text = if given.has(&verbs::QUIET) {
         memory::format(format_args!("{}", Names(all)))

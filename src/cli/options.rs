@@ -63,6 +63,11 @@ impl Given {
         self.options.iter().rev().find(|(given, _)| given.long == option.long).and_then(|(_, value)| *value)
     }
 
+    /// All values of an option that may be given several times, in their order.
+    pub fn values(&self, option: &Opt) -> impl Iterator<Item = &'static CStr> {
+        self.options.iter().filter(|(given, _)| given.long == option.long).filter_map(|(_, value)| *value)
+    }
+
     /// The same as text.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use core::ffi::CStr;
+use core::fmt::{Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::date::Timestamp;
@@ -14,7 +15,8 @@ use crate::json::{self, Style};
 use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd};
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{CWD, memory};
+use crate::sys::memory::{self, Once};
+use crate::sys::{CWD, OwnedFd, socket};
 
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;
@@ -23,18 +25,48 @@ const STANDARD_ERROR: i32 = 2;
 static DESTINATION: AtomicI32 = AtomicI32::new(STANDARD_ERROR);
 /// Whether they go there as JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
+/// What `--log` says.
+static LOG: Once<Log> = Once::new();
+/// Which container the command is about.
+static CONTAINER: Once<&str> = Once::new();
 
-/// Sends messages up to `level` to the end of a file, if one is given, and as JSON, if wanted.
+/// Where messages can go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Log {
+    /// To the end of a file.
+    File(&'static CStr),
+    /// To journald.
+    Journal,
+    /// To syslogd, under this name; an empty one stands for the container's.
+    Syslog(&'static str),
+}
+
+impl Log {
+    fn open(self) -> Result<OwnedFd> {
+        let (path, opened) = match self {
+            Log::File(path) => {
+                let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY;
+                (path, file::openat(CWD, path, flags, Mode::from_raw_mode(0o600)))
+            }
+            Log::Journal => (JOURNAL, socket::connect_datagram(JOURNAL)),
+            Log::Syslog(_) => (SYSLOG, socket::connect_datagram(SYSLOG)),
+        };
+        opened.context_with("open log", format_args!("{}", path.to_bytes().escape_ascii()))
+    }
+}
+
+const JOURNAL: &CStr = c"/run/systemd/journal/socket";
+const SYSLOG: &CStr = c"/dev/log";
+
+/// Sends messages up to `level` to a log, if one is given, and as JSON, if wanted and if it is a file.
 ///
 /// # Errors
-/// If the file cannot be opened.
-pub fn configure(level: Level, path: Option<&CStr>, json: bool) -> Result<()> {
-    if let Some(path) = path {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY;
-        let opened = file::openat(CWD, path, flags, Mode::from_raw_mode(0o600));
+/// If the log cannot be opened.
+pub fn configure(level: Level, log: Option<Log>, json: bool) -> Result<()> {
+    if let Some(log) = log {
         // It stays open to the very end: whoever still runs may have something to say.
-        let log = opened.context_with("open log", format_args!("{}", path.to_bytes().escape_ascii()))?;
-        DESTINATION.store(log.leak(), Ordering::Relaxed);
+        DESTINATION.store(log.open()?.leak(), Ordering::Relaxed);
+        LOG.set(log);
     }
     JSON.store(json, Ordering::Relaxed);
     log::set(level, sink);
@@ -43,15 +75,67 @@ pub fn configure(level: Level, path: Option<&CStr>, json: bool) -> Result<()> {
 
 /// The sink of `log`.
 fn sink(level: Level, message: &str) {
-    let line = if JSON.load(Ordering::Relaxed) {
+    let line = match LOG.get() {
+        Some(Log::Journal) => journal_entry(level, message, container()),
+        Some(Log::Syslog(name)) => syslog_line(level, message, name),
+        Some(Log::File(_)) | None => file_line(level, message),
+    };
+    // A log that cannot be written is no reason to stop a container.
+    let _ = file::write_all(destination(), line.as_bytes());
+}
+
+fn container() -> &'static str {
+    CONTAINER.get().unwrap_or("")
+}
+
+fn file_line(level: Level, message: &str) -> &'static str {
+    if JSON.load(Ordering::Relaxed) {
         json_line(level, message, Timestamp::now())
     } else if DESTINATION.load(Ordering::Relaxed) == STANDARD_ERROR {
         plain_line(level, message)
     } else {
         memory::format(format_args!("{}: {}", Timestamp::now(), plain_line(level, message)))
-    };
-    // A log that cannot be written is no reason to stop a container.
-    let _ = file::write_all(destination(), line.as_bytes());
+    }
+}
+
+/// The container that the command is about, for logs that say so.
+pub fn about(container: &'static str) {
+    CONTAINER.set(container);
+}
+
+/// syslog(3)'s number for a level.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warning => 4,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+/// journald's own protocol: a field in a line. One that has lines itself would need a length before it; a message of
+/// ours has none, and if it had, they become blanks.
+fn journal_entry(level: Level, message: &str, container: &str) -> &'static str {
+    let message = OneLine(message);
+    let id = if container.is_empty() { "" } else { memory::format(format_args!("ID={container}\n")) };
+    memory::format(format_args!("PRIORITY={}\nSYSLOG_IDENTIFIER=isopod\nMESSAGE={message}\n{id}", priority(level)))
+}
+
+/// `<PRIORITY>NAME: MESSAGE`, in facility "user"; whoever receives it adds the time.
+fn syslog_line(level: Level, message: &str, name: &str) -> &'static str {
+    const USER: u8 = 1 << 3;
+    let name = [name, container(), "isopod"].into_iter().find(|name| !name.is_empty()).unwrap_or("");
+    memory::format(format_args!("<{}>{name}: {}", USER | priority(level), OneLine(message)))
+}
+
+struct OneLine<'m>(&'m str);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
+        self.0.split('\n').enumerate().try_for_each(|(at, line)| {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            f.write_str(line)
+        })
+    }
 }
 
 /// One line, whatever is in the message: a file may be called anything.
@@ -110,6 +194,16 @@ pub fn print(text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn datagrams() {
+        assert_eq!(
+            journal_entry(Level::Error, "a\nMESSAGE=b", "c1"),
+            "PRIORITY=3\nSYSLOG_IDENTIFIER=isopod\nMESSAGE=a MESSAGE=b\nID=c1\n"
+        );
+        assert_eq!(journal_entry(Level::Debug, "x", ""), "PRIORITY=7\nSYSLOG_IDENTIFIER=isopod\nMESSAGE=x\n");
+        assert_eq!(syslog_line(Level::Warning, "x\ny", "name"), "<12>name: x y");
+    }
 
     #[test]
     fn lines() {

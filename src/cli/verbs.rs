@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::options::{Given, Kind, Opt, Order};
-use super::{Outcome, create, delete, kill, list, run, spec, start, state};
+use super::{
+    Outcome, completion, create, delete, events, exec, features, kill, list, pause, ps, run, spec, start, state, update,
+};
 use crate::container::Context;
 
 /// A verb.
@@ -31,6 +33,14 @@ pub struct Words {
     pub max: usize,
     /// How help calls them.
     pub names: &'static str,
+}
+
+impl Verb {
+    /// Whether its first word is the name of a container.
+    #[must_use]
+    pub fn takes_id(&self) -> bool {
+        self.words.names.starts_with("ID")
+    }
 }
 
 const NONE: Words = Words { min: 0, max: 0, names: "" };
@@ -82,6 +92,33 @@ pub static VERBS: &[Verb] = &[
         run: start::run,
     },
     Verb {
+        name: "exec",
+        summary: "execute a command in a container",
+        words: Words { min: 1, max: usize::MAX, names: "ID [COMMAND...]" },
+        options: &[
+            ADDITIONAL_GIDS,
+            APPARMOR,
+            CAP,
+            EXEC_CGROUP,
+            CONSOLE_SOCKET,
+            CWD,
+            EXEC_DETACH,
+            ENV,
+            IGNORE_PAUSED,
+            NO_NEW_PRIVS,
+            EXEC_PID_FILE,
+            PIDFD_SOCKET,
+            PRESERVE_FDS,
+            PROCESS,
+            PROCESS_LABEL,
+            TTY,
+            USER,
+        ],
+        // What follows the id is the command, options included.
+        order: Order::BeforeWords,
+        run: exec::run,
+    },
+    Verb {
         name: "state",
         summary: "print what is known about a container",
         words: ID,
@@ -98,6 +135,46 @@ pub static VERBS: &[Verb] = &[
         run: list::run,
     },
     Verb {
+        name: "ps",
+        summary: "print the processes of a container",
+        words: Words { min: 1, max: usize::MAX, names: "ID [PS-ARGUMENT...]" },
+        options: &[FORMAT],
+        order: Order::BeforeWords,
+        run: ps::run,
+    },
+    Verb {
+        name: "events",
+        summary: "print what a container uses, in runc's form",
+        words: ID,
+        options: &[INTERVAL, STATS],
+        order: Order::Anywhere,
+        run: events::run,
+    },
+    Verb {
+        name: "pause",
+        summary: "stop all processes of a container",
+        words: ID,
+        options: &[],
+        order: Order::Anywhere,
+        run: pause::run,
+    },
+    Verb {
+        name: "resume",
+        summary: "let the processes of a paused container go on",
+        words: ID,
+        options: &[],
+        order: Order::Anywhere,
+        run: pause::resume,
+    },
+    Verb {
+        name: "update",
+        summary: "change the limits of a container",
+        words: ID,
+        options: LIMITS,
+        order: Order::Anywhere,
+        run: update::run,
+    },
+    Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
@@ -109,9 +186,25 @@ pub static VERBS: &[Verb] = &[
         name: "delete",
         summary: "remove what is left of a container",
         words: ID,
-        options: &[FORCE],
+        options: &[FORCE, REGEX],
         order: Order::Anywhere,
         run: delete::run,
+    },
+    Verb {
+        name: "features",
+        summary: "print what is understood of a config",
+        words: NONE,
+        options: &[],
+        order: Order::Anywhere,
+        run: features::run,
+    },
+    Verb {
+        name: "completion",
+        summary: "print what completes command lines in a shell",
+        words: Words { min: 1, max: 1, names: "bash|zsh|fish" },
+        options: &[],
+        order: Order::Anywhere,
+        run: completion::run,
     },
 ];
 
@@ -132,12 +225,19 @@ const fn value(long: &'static str, short: &'static str, name: &'static str, help
 /// Options that stand before the verb.
 #[rustfmt::skip]
 pub static GLOBAL: &[Opt] = &[ROOT, LOG, LOG_FORMAT, LOG_LEVEL, DEBUG, CGROUP_MANAGER, SYSTEMD_CGROUP, ROOTLESS, VERSION];
+/// Those of `update`, in the order of `linux.resources`.
+#[rustfmt::skip]
+pub static LIMITS: &[Opt] = &[
+    RESOURCES, MEMORY, MEMORY_RESERVATION, MEMORY_SWAP, KERNEL_MEMORY, KERNEL_MEMORY_TCP, CPU_SHARE, CPU_QUOTA,
+    CPU_PERIOD, CPU_BURST, CPU_RT_RUNTIME, CPU_RT_PERIOD, CPU_IDLE, CPUSET_CPUS, CPUSET_MEMS, PIDS_LIMIT, BLKIO_WEIGHT,
+    L3_CACHE_SCHEMA, MEM_BW_SCHEMA,
+];
 /// Options that stand anywhere.
 pub static COMMON: &[Opt] = &[HELP, USAGE];
 
 // Each option is said once; the verbs ask for its value by the same name.
 pub const ROOT: Opt = value("root", "", "DIR", "where containers' states are kept");
-pub const LOG: Opt = value("log", "", "FILE", "append messages to FILE, or file:FILE");
+pub const LOG: Opt = value("log", "", "FILE", "FILE, file:FILE, journald: or syslog:NAME");
 pub const LOG_FORMAT: Opt = value("log-format", "", "FORMAT", "text or json");
 pub const LOG_LEVEL: Opt = value("log-level", "", "LEVEL", "error, warning, debug or trace");
 pub const DEBUG: Opt = flag("debug", "", "the same as --log-level=debug");
@@ -159,13 +259,52 @@ pub const NO_SUBREAPER: Opt = flag("no-subreaper", "", "accepted and ignored");
 pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the container's init there");
 pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
 
+pub const ADDITIONAL_GIDS: Opt = value("additional-gids", "g", "GID", "one more group; may be repeated");
+pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "not supported yet");
+pub const CAP: Opt = value("cap", "c", "NAME", "one more capability; may be repeated");
+pub const EXEC_CGROUP: Opt = value("cgroup", "", "PATH", "a cgroup below the container's");
+pub const CWD: Opt = value("cwd", "", "DIR", "the working directory");
+pub const EXEC_DETACH: Opt = flag("detach", "d", "return when the command is executed");
+pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be repeated");
+pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
+pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
+pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
+pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
+pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
+pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "not supported yet");
+pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
+pub const USER: Opt = value("user", "u", "UID[:GID]", "as this user, and group 0 or GID");
+
 pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
 pub const QUIET: Opt = flag("quiet", "q", "print names only");
 
 pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
-pub const REGEX: Opt = flag("regex", "r", "not supported yet");
+pub const REGEX: Opt = flag("regex", "r", "ID is a regular expression; failures are warnings");
 
 pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
+
+pub const INTERVAL: Opt = value("interval", "", "TIME", "between two lines, as in 1m30s (default: 5s)");
+pub const STATS: Opt = flag("stats", "", "print one line and end");
+
+pub const RESOURCES: Opt = value("resources", "r", "FILE", "take all from JSON as in linux.resources");
+pub const MEMORY: Opt = value("memory", "", "BYTES", "limit, as in 64m; -1: none");
+pub const MEMORY_RESERVATION: Opt = value("memory-reservation", "", "BYTES", "what is left to it when memory is short");
+pub const MEMORY_SWAP: Opt = value("memory-swap", "", "BYTES", "limit of memory and swap together");
+pub const KERNEL_MEMORY: Opt = value("kernel-memory", "", "BYTES", "ignored with a warning");
+pub const KERNEL_MEMORY_TCP: Opt = value("kernel-memory-tcp", "", "BYTES", "ignored with a warning");
+pub const CPU_SHARE: Opt = value("cpu-share", "", "N", "share beside others, 2 to 262144");
+pub const CPU_QUOTA: Opt = value("cpu-quota", "", "US", "microseconds of each period; -1: all");
+pub const CPU_PERIOD: Opt = value("cpu-period", "", "US", "how long a period is");
+pub const CPU_BURST: Opt = value("cpu-burst", "", "US", "what can be saved up beyond the quota");
+pub const CPU_RT_RUNTIME: Opt = value("cpu-rt-runtime", "", "US", "for real-time processes, of each period");
+pub const CPU_RT_PERIOD: Opt = value("cpu-rt-period", "", "US", "how long such a period is");
+pub const CPU_IDLE: Opt = value("cpu-idle", "", "0|1", "1: only when nobody else wants to run");
+pub const CPUSET_CPUS: Opt = value("cpuset-cpus", "", "LIST", "processors, as in 0-3,7");
+pub const CPUSET_MEMS: Opt = value("cpuset-mems", "", "LIST", "memory nodes");
+pub const PIDS_LIMIT: Opt = value("pids-limit", "", "N", "processes; -1: any number");
+pub const BLKIO_WEIGHT: Opt = value("blkio-weight", "", "N", "share of disks, 10 to 1000");
+pub const L3_CACHE_SCHEMA: Opt = value("l3-cache-schema", "", "SCHEMA", "not supported yet");
+pub const MEM_BW_SCHEMA: Opt = value("mem-bw-schema", "", "SCHEMA", "not supported yet");
 
 pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "where to write (default: .)");
 pub const SPEC_FILE: Opt = value("file", "f", "FILE", "write to this file, even if it exists");
@@ -203,7 +342,11 @@ mod tests {
         let verbs = VERBS.iter().flat_map(|verb| {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
-                names => format!("## {} {}", verb.name, names.replace("ID", "*ID*").replace("SIGNAL", "*SIGNAL*")),
+                names => {
+                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND"];
+                    let shown = |names: String, word: &&str| names.replace(word, &format!("*{word}*"));
+                    format!("## {} {}", verb.name, placeholders.iter().fold(names.to_owned(), shown))
+                }
             };
             core::iter::once(heading).chain(verb.options.iter().map(term))
         });

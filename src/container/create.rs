@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
 use super::state::{EXEC_FIFO, Lock, State, StateDir};
@@ -111,7 +112,8 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker = Maker { context, request, until, plan, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let maker =
+        Maker { context, request, until, plan, process: spec.process, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
 }
@@ -122,6 +124,8 @@ struct Maker<'r, 'a> {
     request: &'r CreateRequest,
     until: Until,
     plan: &'a Plan<'a>,
+    /// As the config has it: what `exec` will need.
+    process: Option<&'a spec::Process<'a>>,
     cgroup: Cgroup<'a>,
 }
 
@@ -175,11 +179,16 @@ impl<'a> Maker<'_, 'a> {
             cgroup_manager: self.context.manager.name(),
             terminal: plan.process.terminal.is_some(),
             annotations: plan.annotations,
+            namespaces: plan.namespaces.all(),
+            keyring: plan.keyring.is_some(),
             ..State::default()
         };
         dir.write(&state)?;
+        if let Some(filter) = &plan.process.seccomp {
+            filter::save(dir, filter)?;
+        }
 
-        let console = Console::open(plan, self.request)?;
+        let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
         let sources = Sources::open(plan, bundle)?;
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
@@ -241,13 +250,14 @@ impl<'a> Maker<'_, 'a> {
     }
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
-    fn record_and_start(&self, state: &mut State<'_>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
+    fn record_and_start(&self, state: &mut State<'a>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
+        state.process = self.process;
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
         if self.until == Until::Created {
@@ -319,7 +329,7 @@ fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&
 }
 
 /// LISTEN_FDS of the caller: sd_listen_fds(3).
-fn listen_fds(context: &super::Context) -> Result<u32> {
+pub(super) fn listen_fds(context: &super::Context) -> Result<u32> {
     let Some(value) = context.start.var("LISTEN_FDS") else { return Ok(0) };
     let value = text(value);
     if value.is_empty() {
@@ -329,7 +339,7 @@ fn listen_fds(context: &super::Context) -> Result<u32> {
 }
 
 /// How many descriptors from 3 on the container gets, all of which have to be there.
-fn check_preserved(preserve_fds: u32, listen_fds: u32) -> Result<u32> {
+pub(super) fn check_preserved(preserve_fds: u32, listen_fds: u32) -> Result<u32> {
     // No process has as many.
     const MANY: u32 = 1 << 30;
     let count = preserve_fds.saturating_add(listen_fds).min(MANY);
@@ -359,17 +369,17 @@ fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Res
 }
 
 /// Who gets the terminal's other side: the caller's socket, or we ourselves.
-struct Console {
-    theirs: Option<OwnedFd>,
-    ours: Option<OwnedFd>,
+pub(super) struct Console {
+    pub theirs: Option<OwnedFd>,
+    pub ours: Option<OwnedFd>,
 }
 
 impl Console {
-    fn open(plan: &Plan<'_>, request: &CreateRequest) -> Result<Console> {
-        if plan.process.terminal.is_none() {
+    pub(super) fn open(wanted: bool, socket: Option<&CStr>) -> Result<Console> {
+        if !wanted {
             return Ok(Console { theirs: None, ours: None });
         }
-        match request.console_socket {
+        match socket {
             Some(path) => {
                 let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
                 Ok(Console { theirs: Some(socket), ours: None })
@@ -382,7 +392,7 @@ impl Console {
     }
 }
 
-fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
+pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
     let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
@@ -404,7 +414,7 @@ fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
 }
 
 /// The decimal pid, without a newline, in place: conmon waits until it can read a number.
-fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
+pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
     let write = || {
         let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC;
         let file = file::openat(CWD, path, flags, file::Mode::from_raw_mode(0o644))?;

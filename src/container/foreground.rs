@@ -38,10 +38,7 @@ impl Init {
 
 /// Waits for the end of the container without a terminal. All signals are blocked.
 pub(super) fn supervise(init: &Init) -> Result<i32> {
-    // It may have ended before we looked.
-    if let Some(code) = init.reap()? {
-        return Ok(code);
-    }
+    // If it has ended before we look, SIGCHLD is there: it is blocked since before the clone.
     loop {
         match process::wait_signal(ALL).context("rt_sigtimedwait", "")? {
             SIGCHLD => {

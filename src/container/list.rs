@@ -4,10 +4,10 @@
 
 use super::state::{Lock, State, StateDir, Status, open_root};
 use super::{Context, id};
-use crate::error::{Errno, Error, Result};
+use crate::error::{Context as _, Errno, Result};
+use crate::sys::AsFd;
 use crate::sys::file::{self, FileType};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, OwnedFd};
 use crate::warn;
 
 /// A container as outsiders see it.
@@ -44,9 +44,8 @@ pub fn summary(context: &Context, id: &'static str) -> Result<Summary> {
 /// # Errors
 /// If the root cannot be read or trusted.
 pub fn list(context: &Context) -> Result<&'static [Summary]> {
-    let Some(root) = open_root(context.root)? else { return Ok(&[]) };
     let mut all = Growing::new();
-    for id in names(&root).map_err(|errno| Error::errno("read", "state root", errno))? {
+    for id in names(context)? {
         match summary(context, id) {
             Ok(summary) => all.push(summary),
             // Deleted since we saw the name.
@@ -57,8 +56,13 @@ pub fn list(context: &Context) -> Result<&'static [Summary]> {
     Ok(all.finish())
 }
 
-/// The directories of the root that have a container's name, sorted. The file system may not tell what is a directory.
-fn names(root: &OwnedFd) -> core::result::Result<&'static [&'static str], Errno> {
+/// The names of all containers, sorted: of the directories of the root that have the name of one. The file system may
+/// not tell what is a directory.
+///
+/// # Errors
+/// If the root cannot be read or trusted.
+pub fn names(context: &Context) -> Result<&'static [&'static str]> {
+    let Some(root) = open_root(context.root)? else { return Ok(&[]) };
     let mut names = Growing::new();
     file::each_entry(root.as_fd(), |name, kind| {
         if matches!(kind, FileType::Directory | FileType::Unknown)
@@ -67,7 +71,8 @@ fn names(root: &OwnedFd) -> core::result::Result<&'static [&'static str], Errno>
             names.push(memory::text(id));
         }
         Ok::<(), Errno>(())
-    })?;
+    })
+    .context("read", "state root")?;
     let names = names.finish();
     memory::sort(names);
     Ok(names)

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Context as _, Error, Result};
-use crate::sys::{AsFd, Errno, OwnedFd, file, memory, process, time};
+use crate::sys::{AsFd, BorrowedFd, Errno, OwnedFd, file, memory, process, time};
 
 /// The signal that cannot be refused.
 pub const SIGKILL: u32 = 9;
@@ -42,7 +42,18 @@ impl Stat {
     /// # Errors
     /// If it cannot be read.
     pub fn of(pid: i32) -> Result<Option<Stat>> {
-        let path = memory::format(format_args!("/proc/{pid}/stat"));
+        Stat::read(memory::format(format_args!("/proc/{pid}/stat")))
+    }
+
+    /// Of this process.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn own() -> Result<Stat> {
+        Stat::read("/proc/self/stat")?.ok_or(Errno::NOENT).context("read", "/proc/self/stat")
+    }
+
+    fn read(path: &'static str) -> Result<Option<Stat>> {
         // One read gives it whole: the kernel makes the line at once, and it is never as long as this.
         let mut line = [0; 1024];
         let read = memory::cstr(path).ok_or(Errno::INVAL).and_then(file::open);
@@ -129,6 +140,12 @@ impl Process {
         Ok(stat.map(|stat| Process { pid, pidfd, stat }))
     }
 
+    /// Its descriptor.
+    #[must_use]
+    pub fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
+    }
+
     /// Sends a signal.
     ///
     /// # Errors
@@ -136,6 +153,15 @@ impl Process {
     pub fn signal(&self, signal: u32) -> Result<()> {
         process::pidfd_send_signal(self.pidfd.as_fd(), signal)
             .context_with("signal", format_args!("process {}", self.pid))
+    }
+
+    /// Waits until it is gone, at most so many milliseconds, and until a file of the kernel's that notifies says
+    /// something new. Whether it is gone.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_or(&self, other: Option<BorrowedFd<'_>>, milliseconds: u32) -> Result<bool, Errno> {
+        time::wait_either(self.pidfd.as_fd(), other, milliseconds)
     }
 
     /// Waits until it is gone, as it will be when it has been killed.

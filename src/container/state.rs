@@ -14,6 +14,7 @@ use super::process::{Process, Stat};
 use crate::date::Timestamp;
 use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Map, Style};
+use crate::spec;
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
 
@@ -26,7 +27,7 @@ const STATE_NEW: &CStr = c"state.json.new";
 /// No state is as long as this: annotations are the only part without a natural bound.
 const STATE_MAX: usize = 16 << 20;
 /// The version of the file's form; a runtime reads only its own.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 json::object! {
     /// What `state.json` says.
@@ -55,6 +56,12 @@ json::object! {
         terminal: bool = "terminal",
         /// From the config.
         annotations: Map<'a, &'a str> = "annotations",
+        /// CLONE_NEW* of the namespaces that are not the creator's: what `exec` joins.
+        namespaces: u64 = "namespaces",
+        /// Whether processes get a session keyring of their own.
+        keyring: bool = "keyring",
+        /// `process` of the config, as written: what `exec` starts from. It is there when init is.
+        process: Option<&'a spec::Process<'a>> = "process",
     }
 }
 
@@ -82,6 +89,9 @@ impl State<'_> {
                 w.member("cgroupManager", self.cgroup_manager);
                 w.member("terminal", self.terminal);
                 w.member("annotations", self.annotations);
+                w.member("namespaces", self.namespaces);
+                w.member("keyring", self.keyring);
+                w.member("process", self.process);
             });
         })
     }
@@ -255,12 +265,16 @@ impl StateDir {
     /// # Errors
     /// The kernel's; if it is not what we write.
     pub fn read(&self) -> Result<Option<State<'static>>> {
-        let file = match file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(file) => file,
+        let open = || file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
+        let mut buffer = [0; 8192];
+        // A file that does not fill the buffer was read to its end.
+        let text = match open().and_then(|file| file::read(file.as_fd(), &mut buffer)) {
+            Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
+            Ok(_) => open().and_then(|file| file::read_to_end(file.as_fd(), STATE_MAX)),
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno).context("read state of container", self.id),
-        };
-        let text = file::read_to_end(file.as_fd(), STATE_MAX).context("read state of container", self.id)?;
+            Err(errno) => Err(errno),
+        }
+        .context("read state of container", self.id)?;
         let name = memory::format(format_args!("container `{}`: state.json", self.id));
         State::parse(name, text).map(Some)
     }
@@ -452,6 +466,9 @@ mod tests {
             cgroup_manager: "cgroupfs",
             terminal: true,
             annotations: Map::default(),
+            namespaces: 1 << 40,
+            keyring: true,
+            process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
         };
         assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);
         let text = state.json().replace("\"annotations\": {}", "\"annotations\": {\"k\": \"v\\n\", \"\": \"\"}");
@@ -462,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_state_of_another_form_is_refused() {
-        for text in ["{}", "{\"version\": 2}", "", "[]", "{\"version\": 1, \"pid\": \"x\"}"] {
+        for text in ["{}", "{\"version\": 1}", "", "[]", "{\"version\": 2,\"pid\": \"x\"}"] {
             assert!(State::parse("x", text.as_bytes()).is_err(), "{text}");
         }
     }
@@ -501,6 +518,9 @@ mod tests {
         let read = other.read().expect("readable");
         assert_eq!(read, Some(state));
         assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        let long = memory::text(&"x".repeat(20_000));
+        dir.write(&State { bundle: long, ..state }).expect("written");
+        assert_eq!(other.read().expect("readable").map(|state| state.bundle), Some(long));
         let reused = State { start_time: start_time + 1, ..state };
         assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
         file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");

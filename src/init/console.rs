@@ -1,19 +1,20 @@
 //! The container's terminal: a pty of its own devpts, whose other side goes to whoever holds the console socket.
 
 use crate::error::{Context, Error, Result};
-use crate::plan::Plan;
-use crate::rootfs::Rootfs;
+use crate::plan::process::Process;
+use crate::sys::root::Root;
 use crate::sys::{AsFd, OwnedFd, fd, file, socket, terminal};
 
-/// Opens it, sends the master, makes the terminal our controlling one and `/dev/console`.
-pub(super) fn open(
-    rootfs: &Rootfs<'_>,
-    plan: &Plan<'_>,
-    size: Option<(u16, u16)>,
-    receiver: Option<OwnedFd>,
-) -> Result<OwnedFd> {
-    let receiver = receiver.ok_or(Error::because("send", "the terminal", "nobody receives it"))?;
-    let master = rootfs.open_ptmx()?;
+/// Both sides of a new pty.
+pub(super) struct Terminal {
+    master: OwnedFd,
+    /// The process's own side.
+    pub ours: OwnedFd,
+}
+
+/// Opens one in the container's devpts, of this size if one is given, for the user.
+pub(super) fn open(root: &Root<'_>, process: &Process<'_>, size: Option<(u16, u16)>) -> Result<Terminal> {
+    let master = open_ptmx(root)?;
     terminal::unlock(master.as_fd()).context("unlock", "the container's terminal")?;
     // By descriptor: the name in /dev/pts could be anything by now (CVE-2025-52565).
     let ours = terminal::peer(master.as_fd()).context("open", "the container's terminal")?;
@@ -23,16 +24,41 @@ pub(super) fn open(
         let size = terminal::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         terminal::set_winsize(ours.as_fd(), size).context("set the size of", "the container's terminal")?;
     }
-    let user = &plan.process.user;
+    let user = &process.user;
     if user.uid != 0 {
         // The group stays that of the devpts, as login(1) leaves it.
         let stat = file::fstat(ours.as_fd()).context("fstat", "the container's terminal")?;
         file::fchown(ours.as_fd(), user.uid, stat.st_gid).context("chown", "the container's terminal")?;
     }
-    rootfs.mount_console(ours.as_fd())?;
-    terminal::make_controlling(ours.as_fd()).context("TIOCSCTTY", "the container's terminal")?;
-    socket::send_fd(receiver.as_fd(), b"\0", master.as_fd()).context("send", "the container's terminal")?;
-    Ok(ours)
+    Ok(Terminal { master, ours })
+}
+
+/// The terminal multiplexer of the container's devpts: pts(4).
+fn open_ptmx(root: &Root<'_>) -> Result<OwnedFd> {
+    let flags = file::OFlags::RDWR | file::OFlags::NOCTTY;
+    let ptmx = root
+        .open(c"/dev/pts/ptmx", flags)
+        .or_else(|_| root.open(c"/dev/ptmx", flags))
+        .context("open", "/dev/pts/ptmx")
+        .map_err(|error| error.hint("process.terminal needs a devpts mounted on /dev/pts"))?;
+    let stat = file::fstat(ptmx.as_fd()).context("fstat", "/dev/pts/ptmx")?;
+    let is_ptmx = file::FileType::from_raw_mode(stat.st_mode) == file::FileType::CharacterDevice
+        && (file::major(stat.st_rdev), file::minor(stat.st_rdev)) == (5, 2);
+    if !is_ptmx {
+        // A fake one (CVE-2025-52565).
+        return Err(Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"));
+    }
+    Ok(ptmx)
+}
+
+impl Terminal {
+    /// Makes it our controlling one and sends the master; our side remains.
+    pub(super) fn hand_over(self, receiver: Option<OwnedFd>) -> Result<OwnedFd> {
+        let receiver = receiver.ok_or(Error::because("send", "the terminal", "nobody receives it"))?;
+        terminal::make_controlling(self.ours.as_fd()).context("TIOCSCTTY", "the container's terminal")?;
+        socket::send_fd(receiver.as_fd(), b"\0", self.master.as_fd()).context("send", "the container's terminal")?;
+        Ok(self.ours)
+    }
 }
 
 /// Makes it standard input, output and error: from then on we have nothing more to say to the caller.

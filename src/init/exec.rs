@@ -4,7 +4,6 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::Plan;
 use crate::plan::process::Process;
 use crate::sys::file::{self, AtFlags, FileType};
 use crate::sys::memory::{self, Growing};
@@ -26,8 +25,8 @@ pub(super) fn check_cwd() -> Result<()> {
 
 /// Everything of ours is close-on-exec already, and so is what the caller left open; those that the process keeps
 /// lose that mark.
-pub(super) fn keep_descriptors(plan: &Plan<'_>) -> Result<()> {
-    for number in (3..).take(plan.preserve_fds as usize) {
+pub(super) fn keep_descriptors(count: u32) -> Result<()> {
+    for number in (3..).take(count as usize) {
         fd::set_cloexec(number, false).map_err(|errno| {
             Error::errno("preserve the descriptor", memory::format(format_args!("{number}")), errno)
         })?;
@@ -102,10 +101,13 @@ fn regular(path: &CStr) -> Result<()> {
     Err(Error::errno("the path", memory::format(format_args!("`{word}` is not a regular file")), Errno::PERM))
 }
 
-pub(super) fn environment(process: &Process<'_>, home: Option<&'static CStr>) -> process::Vector {
-    let Some(home) = home else { return process::Vector::new(process.env) };
+/// The environment, and what is only known now.
+pub(super) fn environment(process: &Process<'_>, more: &[Option<&'static CStr>]) -> process::Vector {
+    if more.iter().all(Option::is_none) {
+        return process::Vector::new(process.env);
+    }
     let mut env = Growing::new();
-    process.env.iter().copied().chain([home]).for_each(|entry| env.push(entry));
+    process.env.iter().copied().chain(more.iter().copied().flatten()).for_each(|entry| env.push(entry));
     process::Vector::new(env.as_slice())
 }
 
@@ -124,7 +126,16 @@ pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
     process::set_signal_mask(mask);
 }
 
-pub(super) fn replace(program: &CStr, args: &process::Vector, env: &process::Vector) -> Result<Infallible> {
+pub(super) fn replace(
+    planned: &Process<'_>,
+    program: &CStr,
+    args: &process::Vector,
+    env: &process::Vector,
+) -> Result<Infallible> {
+    if planned.no_new_privs {
+        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
+        super::identity::install_filter(planned)?;
+    }
     let errno = process::execve(program, args, env);
     let word = program.to_str().unwrap_or("?");
     // The file was there a moment ago: what is missing is its interpreter.

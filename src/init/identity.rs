@@ -3,10 +3,10 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::Plan;
 use crate::plan::identity::Capabilities;
-use crate::rootfs::Rootfs;
-use crate::sys::file::{self, FileType};
+use crate::plan::process::Process;
+use crate::sys::file::{self, FileType, OFlags};
+use crate::sys::root::Root;
 use crate::sys::{AsFd, fd, memory, process, security};
 use crate::warn;
 
@@ -32,8 +32,8 @@ pub(super) fn join_keyring(name: &CStr) -> Result<()> {
     }
 }
 
-pub(super) fn set_limits(plan: &Plan<'_>) -> Result<()> {
-    for limit in plan.process.rlimits {
+pub(super) fn set_limits(planned: &Process<'_>) -> Result<()> {
+    for limit in planned.rlimits {
         process::setrlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
             let subject = memory::format(format_args!("process.rlimits[{}]", limit.index));
             let error = Error::errno("setrlimit", subject, errno);
@@ -49,9 +49,9 @@ pub(super) fn set_limits(plan: &Plan<'_>) -> Result<()> {
 
 /// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
 /// unless they are kept; the final sets come last.
-pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<()> {
-    let user = &plan.process.user;
-    let capabilities = &plan.process.capabilities;
+pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Result<()> {
+    let user = &planned.user;
+    let capabilities = &planned.capabilities;
     process::umask(user.umask);
     drop_bounding(capabilities.bounding)?;
     match security::setgroups(user.groups) {
@@ -65,17 +65,17 @@ pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<(
     }
     security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
     security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
-    if plan.process.no_new_privs {
+    if planned.no_new_privs {
         set_capabilities(capabilities)?;
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
     } else {
         // Only CAP_SYS_ADMIN may set a filter now: the last moment for it is before the final sets.
-        if plan.seccomp.is_some() && user.uid != 0 {
+        if planned.seccomp.is_some() && user.uid != 0 {
             // Kept as permitted, but no longer effective after the change of uid.
             let all = security::capget_permitted().context("capget", "")?;
             security::capset(all, all, 0).context("capset", "for the seccomp filter")?;
         }
-        install_filter(plan)?;
+        install_filter(planned)?;
         set_capabilities(capabilities)?;
     }
     // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
@@ -87,8 +87,8 @@ pub(super) fn drop_privileges(plan: &Plan<'_>, user_namespace: bool) -> Result<(
 }
 
 /// From here on every system call of ours passes the filter too.
-pub(super) fn install_filter(plan: &Plan<'_>) -> Result<()> {
-    let Some(filter) = &plan.seccomp else { return Ok(()) };
+pub(super) fn install_filter(planned: &Process<'_>) -> Result<()> {
+    let Some(filter) = &planned.seccomp else { return Ok(()) };
     let installed = match security::seccomp_set_mode_filter(filter.flags, filter.program) {
         // A flag that this kernel does not know, or that goes only with a listener.
         Err(Errno::INVAL) if filter.flags != 0 => security::seccomp_set_mode_filter(0, filter.program),
@@ -165,9 +165,9 @@ fn warn_of(field: &str, refused: u64) {
 
 /// The standard streams are the user's, who may open `/dev/stdout` by name; but a terminal or a device is somebody
 /// else's, and so is what a file system does not want to give away.
-pub(super) fn give_standard_streams(plan: &Plan<'_>, user_namespace: bool) -> Result<()> {
-    let user = &plan.process.user;
-    if (user.uid == 0 && !user_namespace) || plan.process.terminal.is_some() {
+pub(super) fn give_standard_streams(planned: &Process<'_>, user_namespace: bool) -> Result<()> {
+    let user = &planned.user;
+    if (user.uid == 0 && !user_namespace) || planned.terminal.is_some() {
         return Ok(());
     }
     for number in 0..3 {
@@ -185,9 +185,10 @@ pub(super) fn give_standard_streams(plan: &Plan<'_>, user_namespace: bool) -> Re
 }
 
 /// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697).
-pub(super) fn home(rootfs: &Rootfs<'_>, uid: u32) -> &'static CStr {
+pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
     const LIMIT: usize = 1 << 20;
-    let table = rootfs.open_file(c"/etc/passwd").and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT).ok());
+    let passwd = root.open(c"/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK).ok();
+    let table = passwd.and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT).ok());
     let home = table.and_then(|table| home_of(table, uid)).unwrap_or("/");
     memory::joined(&["HOME=", home]).unwrap_or(c"HOME=/")
 }

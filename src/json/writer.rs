@@ -200,6 +200,15 @@ impl Write for str {
     }
 }
 
+/// A number as somebody else has written it.
+pub struct Raw<'a>(pub &'a str);
+
+impl Write for Raw<'_> {
+    fn write(&self, to: &mut Writer<'_>) {
+        to.literal(self.0);
+    }
+}
+
 macro_rules! literals {
     ($($Type:ty)*) => {
         $(impl Write for $Type {

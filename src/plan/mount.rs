@@ -189,9 +189,9 @@ static DEFAULTS: &[(&str, &[&str])] = &[
     ("/dev/cgroup", &["noexec", "nosuid", "strictatime"]),
 ];
 
-/// The names of all options, for the table's other readers.
+/// The names of all options that are taken, for the table's other readers.
 pub fn option_names() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().map(|(name, _)| *name)
+    OPTIONS.iter().filter(|(_, meaning)| !matches!(meaning, Meaning::Refused)).map(|(name, _)| *name)
 }
 
 /// The plan of all of them. A bind mount without a word on propagation gets the `default`, the rootfs's.
@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice() {
-        let mut names: Vec<_> = option_names().collect();
+        let mut names: Vec<_> = OPTIONS.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

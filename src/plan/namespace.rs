@@ -45,6 +45,12 @@ impl Namespaces<'_> {
         self.new & kind != 0 || self.joins(kind)
     }
 
+    /// CLONE_NEW* of those that are not the runtime's.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.join.iter().fold(self.new, |kinds, join| kinds | join.kind)
+    }
+
     /// Whether one of this kind is joined.
     #[must_use]
     pub fn joins(&self, kind: u64) -> bool {

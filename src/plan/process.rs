@@ -6,6 +6,7 @@ use super::identity::{self, Capabilities, User};
 use super::limits::{self, Rlimit};
 use super::{Refuse, cstr};
 use crate::error::{Error, Result};
+use crate::seccomp::Filter;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 
@@ -27,6 +28,8 @@ pub struct Process<'a> {
     pub capabilities: Capabilities,
     pub rlimits: &'a [Rlimit],
     pub no_new_privs: bool,
+    /// What stands between the process and the kernel.
+    pub seccomp: Option<Filter<'a>>,
     pub oom_score_adj: Option<i32>,
 }
 
@@ -38,14 +41,6 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// # Errors
 /// What the config has wrong, with its path.
 pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<'a>> {
-    let required = |field: &str| Error::config(format_args!("process.{field}"), format_args!("is required"));
-    let refuse = Refuse("process");
-    refuse.any("scheduler", process.scheduler.is_some())?;
-    refuse.any("ioPriority", process.io_priority.is_some())?;
-    refuse.any("execCPUAffinity", process.exec_cpu_affinity.is_some())?;
-    refuse.any("apparmorProfile", process.apparmor_profile.is_some_and(|profile| !profile.is_empty()))?;
-    refuse.any("selinuxLabel", process.selinux_label.is_some_and(|label| !label.is_empty()))?;
-
     let mut args = Growing::new();
     for (index, word) in process.args.iter().enumerate() {
         args.push(cstr(word, format_args!("process.args[{index}]"))?);
@@ -53,6 +48,26 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     if args.is_empty() {
         return Err(required("args"));
     }
+    with_args(process, args.finish(), listen_fds)
+}
+
+#[cold]
+fn required(field: &str) -> Error {
+    Error::config(format_args!("process.{field}"), format_args!("is required"))
+}
+
+/// The same with other words, which need not be UTF-8.
+///
+/// # Errors
+/// As with `plan`.
+pub fn with_args<'a>(process: &spec::Process<'a>, args: &'a [&'static CStr], listen_fds: u32) -> Result<Process<'a>> {
+    let refuse = Refuse("process");
+    refuse.any("scheduler", process.scheduler.is_some())?;
+    refuse.any("ioPriority", process.io_priority.is_some())?;
+    refuse.any("execCPUAffinity", process.exec_cpu_affinity.is_some())?;
+    refuse.any("apparmorProfile", process.apparmor_profile.is_some_and(|profile| !profile.is_empty()))?;
+    refuse.any("selinuxLabel", process.selinux_label.is_some_and(|label| !label.is_empty()))?;
+
     let cwd = process.cwd.filter(|cwd| !cwd.is_empty()).ok_or_else(|| required("cwd"))?;
     if !cwd.starts_with('/') {
         return Err(Error::config(format_args!("process.cwd"), format_args!("{cwd:?} is not absolute")));
@@ -62,7 +77,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     }
     let env = environment(process.env, listen_fds)?;
     Ok(Process {
-        args: args.finish(),
+        args,
         env,
         path: variable(env, "PATH").unwrap_or(DEFAULT_PATH),
         has_home: variable(env, "HOME").is_some(),
@@ -72,6 +87,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
         capabilities: identity::capabilities(process.capabilities),
         rlimits: limits::plan(process.rlimits)?,
         no_new_privs: process.no_new_privileges.unwrap_or(false),
+        seccomp: None,
         oom_score_adj: process.oom_score_adj,
     })
 }

@@ -123,7 +123,7 @@ impl Plan<'_> {
         if process.no_new_privs {
             writeln!(f, "no new privileges")?;
         }
-        if let Some(filter) = &self.seccomp {
+        if let Some(filter) = &self.process.seccomp {
             write!(f, "seccomp filter of {} instructions", filter.program.len())?;
             let flags = filter_flag::NAMES.iter().filter(|(_, flag)| filter.flags & flag != 0).map(|(name, _)| *name);
             line(f, if filter.flags == 0 { "" } else { ", flags" }, flags)?;

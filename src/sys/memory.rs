@@ -10,7 +10,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
 
@@ -290,6 +290,46 @@ impl<T: Copy> Default for Growing<'_, T> {
     }
 }
 
+/// A value that is set once and then known everywhere.
+pub struct Once<T: Copy> {
+    /// 0: not set, 1: being set, 2: set.
+    stage: AtomicU8,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: the value is written by whoever takes `stage` from 0 to 1, and read only when it is 2.
+unsafe impl<T: Copy + Sync> Sync for Once<T> {}
+
+impl<T: Copy> Once<T> {
+    /// Not set yet.
+    #[must_use]
+    pub const fn new() -> Once<T> {
+        Once { stage: AtomicU8::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// Sets it; if it is set already, it stays as it is.
+    pub fn set(&self, value: T) {
+        if self.stage.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // SAFETY: the stage is 1 by our doing, so nobody else looks at the value.
+            unsafe { (*self.value.get()).write(value) };
+            self.stage.store(2, Ordering::Release);
+        }
+    }
+
+    /// What it was set to.
+    #[must_use]
+    pub fn get(&self) -> Option<T> {
+        // SAFETY: at stage 2 it is written, and is never written again.
+        (self.stage.load(Ordering::Acquire) == 2).then(|| unsafe { (*self.value.get()).assume_init() })
+    }
+}
+
+impl<T: Copy> Default for Once<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A large buffer that can be given back, for input that is read once and thrown away.
 pub struct Mapping {
     address: usize,
@@ -357,6 +397,15 @@ mod tests {
             sort(&mut items);
             assert_eq!(items, expected);
         }
+    }
+
+    #[test]
+    fn what_is_set_once_stays() {
+        let once = Once::new();
+        assert_eq!(once.get(), None);
+        once.set(1);
+        once.set(2);
+        assert_eq!(once.get(), Some(1));
     }
 
     #[test]

@@ -17,6 +17,19 @@ use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, retry};
 /// # Errors
 /// The kernel's.
 pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
+    connect(path, SocketType::STREAM, SocketFlags::CLOEXEC)
+}
+
+/// A datagram socket connected to a path of the host: each write(2) is a message, and is refused with EAGAIN if the
+/// receiver has too many waiting.
+///
+/// # Errors
+/// The kernel's.
+pub fn connect_datagram(path: &CStr) -> Result<OwnedFd> {
+    connect(path, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+fn connect(path: &CStr, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd> {
     // A path that does not fit into `sun_path` is reached through a descriptor of the socket's file.
     const LONGEST: usize = 107;
     let file;
@@ -26,10 +39,8 @@ pub fn connect_stream(path: &CStr) -> Result<OwnedFd> {
     } else {
         path
     };
-    let socket = call("socket", || {
-        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-    })
-    .map(OwnedFd::from)?;
+    let socket =
+        call("socket", || rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)).map(OwnedFd::from)?;
     let address = SocketAddrUnix::new(path)?;
     retry("connect", || rustix::net::connect(&socket, &address))?;
     Ok(socket)

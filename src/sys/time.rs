@@ -45,9 +45,29 @@ pub fn wait_changed(file: fd::BorrowedFd<'_>, milliseconds: u32) -> super::Resul
     wait(file, PollFlags::PRI, Some(milliseconds))
 }
 
+/// Waits until one descriptor is readable, or the other one, if there is one, has changed as for `wait_changed`, or the
+/// time is over. Whether it was the first.
+///
+/// # Errors
+/// The kernel's.
+pub fn wait_either(
+    readable: fd::BorrowedFd<'_>,
+    changed: Option<fd::BorrowedFd<'_>>,
+    milliseconds: u32,
+) -> super::Result<bool> {
+    let timeout = timespec(milliseconds);
+    let mut fds = [(readable, PollFlags::IN), (changed.unwrap_or(readable), PollFlags::PRI)]
+        .map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
+    super::retry("poll", || poll(&mut fds, Some(&timeout)))?;
+    Ok(!fds[0].revents().is_empty())
+}
+
+fn timespec(milliseconds: u32) -> Timespec {
+    Timespec { tv_sec: i64::from(milliseconds / 1000), tv_nsec: i64::from(milliseconds % 1000) * 1_000_000 }
+}
+
 fn wait(file: fd::BorrowedFd<'_>, what: PollFlags, milliseconds: Option<u32>) -> super::Result<bool> {
-    let timeout =
-        milliseconds.map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
+    let timeout = milliseconds.map(timespec);
     let mut fds = [PollFd::from_borrowed_fd(file, what)];
     super::retry("poll", || poll(&mut fds, timeout.as_ref())).map(|n| n > 0)
 }

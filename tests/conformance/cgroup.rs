@@ -5,31 +5,35 @@ use std::fs;
 use jzon::{array, object};
 
 use crate::case;
-use crate::support::{Case, Kind, Need, Sandbox, controller, read, unified};
+use crate::support::{Case, Container, Kind, Need, Sandbox, controller, read, unified};
 
 pub fn cases() -> Vec<Case> {
     vec![
         case!(every_v1_hierarchy_is_joined).needs(&[Need::V1("memory")]),
-        case!(path_is_the_id_by_default).needs(&[Need::V1("memory")]).differs(Kind::Runc, "below its own cgroup"),
-        case!(absolute_path).needs(&[Need::V1("memory")]),
-        case!(relative_path).needs(&[Need::V1("memory")]).differs(Kind::Runc, "relative to its own cgroup"),
+        case!(path_is_the_id_by_default)
+            .needs(&[Need::Controller("memory")])
+            .differs(Kind::Runc, "below its own cgroup"),
+        case!(absolute_path).needs(&[Need::Controller("memory")]),
+        case!(relative_path).needs(&[Need::Controller("memory")]).differs(Kind::Runc, "relative to its own cgroup"),
         case!(path_leading_out_is_confined)
-            .needs(&[Need::V1("memory")])
+            .needs(&[Need::Controller("memory")])
             .differs(Kind::Crun, "1.8 makes the directory on the host"),
         case!(memory_limit).needs(&[Need::V1("memory")]),
         case!(memory_and_swap_limit).needs(&[Need::V1("memory")]),
         case!(memory_swappiness_and_oom_control).needs(&[Need::V1("memory")]),
-        case!(swap_below_memory_is_refused).needs(&[Need::V1("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
+        case!(swap_below_memory_is_refused).needs(&[Need::Controller("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
         case!(memory_limit_of_one_mebibyte_is_enough)
-            .needs(&[Need::V1("memory")])
+            .needs(&[Need::Controller("memory")])
             .differs(Kind::Runc, "needs more for its own init"),
-        case!(memory_limit_kills_who_exceeds_it).needs(&[Need::V1("memory")]),
+        case!(memory_limit_kills_who_exceeds_it).needs(&[Need::Controller("memory")]),
         case!(cpu_shares_quota_and_period).needs(&[Need::V1("cpu")]),
-        case!(cpuset_cpus_and_mems).needs(&[Need::V1("cpuset")]),
-        case!(cpuset_that_does_not_exist_is_refused).needs(&[Need::V1("cpuset")]).differs(Kind::Crun, LEAVES_CGROUPS),
-        case!(pids_limit).needs(&[Need::V1("pids")]),
+        case!(cpuset_cpus_and_mems).needs(&[Need::Controller("cpuset")]),
+        case!(cpuset_that_does_not_exist_is_refused)
+            .needs(&[Need::Controller("cpuset")])
+            .differs(Kind::Crun, LEAVES_CGROUPS),
+        case!(pids_limit).needs(&[Need::Controller("pids")]),
         case!(pids_without_limit)
-            .needs(&[Need::V1("pids")])
+            .needs(&[Need::Controller("pids")])
             .differs(Kind::Crun, "1.8 writes -1, which is no valid value"),
         case!(devices_are_denied_but_for_the_defaults)
             .needs(&[Need::V1("devices")])
@@ -38,12 +42,22 @@ pub fn cases() -> Vec<Case> {
         case!(denied_device_cannot_be_opened).needs(&[Need::V1("devices")]),
         case!(cgroups_are_gone_after_run),
         case!(cgroups_are_gone_after_delete),
-        case!(cgroups_below_are_removed_too).needs(&[Need::V1("memory")]),
+        case!(cgroups_below_are_removed_too).needs(&[Need::Controller("memory")]),
         case!(cgroup_of_the_caller_is_unchanged),
         case!(disabled_manager_makes_no_cgroup).differs(Kind::Runc, "1.1 does not know the option"),
         case!(unified_cgroup_is_joined).needs(&[Need::V2("memory")]),
         case!(unified_limits).needs(&[Need::V2("memory"), Need::V2("cpu"), Need::V2("pids")]),
+        case!(unified_limits_without_limit).needs(&[Need::V2("memory"), Need::V2("cpu")]),
+        case!(unified_limits_of_io).needs(&[Need::V2("io")]),
+        case!(unified_limits_of_huge_pages).needs(&[Need::V2("memory"), Need::V2("hugetlb")]),
         case!(unified_keys).needs(&[Need::V2("memory")]),
+        case!(unified_key_that_the_kernel_lacks_is_refused).needs(&[Need::V2("memory")]),
+        case!(unified_controllers_are_turned_on_along_the_path).needs(&[Need::V2("memory"), Need::V2("pids")]),
+        case!(unified_parent_with_processes_is_refused)
+            .needs(&[Need::V2("memory")])
+            .isopod_only("the words of the error"),
+        case!(unified_frozen_parent_is_refused).needs(&[Need::V2("memory")]).isopod_only("the words of the error"),
+        case!(unified_cgroup_is_what_the_container_sees).needs(&[Need::V2("memory")]),
         case!(unified_is_refused_on_v1).needs(&[Need::V1("memory")]).differs(Kind::Crun, LEAVES_CGROUPS),
     ]
 }
@@ -66,20 +80,26 @@ fn every_v1_hierarchy_is_joined(t: &Sandbox) {
     }
 }
 
+/// The path of the container's cgroup, as it sees it itself without a cgroup namespace.
+fn own_path(c: &mut Container<'_>) -> String {
+    let out = c.without_namespace("cgroup").out("cat /proc/self/cgroup");
+    let path = |controller| memberships(&out).into_iter().find(|(names, _)| *names == controller);
+    path("memory").or_else(|| path("")).unwrap_or_else(|| panic!("{out}")).1.to_owned()
+}
+
 fn path_is_the_id_by_default(t: &Sandbox) {
     let mut c = t.container();
     c.config["linux"].remove("cgroupsPath");
-    let out = c.out("cat /proc/self/cgroup");
-    assert!(memberships(&out).contains(&("memory", format!("/{}", c.id).as_str())), "{out}");
+    assert_eq!(own_path(&mut c), format!("/{}", c.id));
 }
 
 fn absolute_path(t: &Sandbox) {
     let mut c = t.container();
     let path = format!("/{}/deep/er", c.id);
     c.config["linux"]["cgroupsPath"] = path.as_str().into();
-    let out = c.out("cat /proc/self/cgroup");
-    assert!(memberships(&out).contains(&("memory", path.as_str())), "{out}");
+    let own = own_path(&mut c);
     remove_parents(t);
+    assert_eq!(own, path);
 }
 
 /// Relative to the root of each hierarchy: the spec leaves it to the runtime, and a place that depends on who calls
@@ -88,9 +108,9 @@ fn relative_path(t: &Sandbox) {
     let mut c = t.container();
     let path = format!("{}/rel", c.id);
     c.config["linux"]["cgroupsPath"] = path.as_str().into();
-    let out = c.out("cat /proc/self/cgroup");
+    let own = own_path(&mut c);
     remove_parents(t);
-    assert!(memberships(&out).contains(&("memory", format!("/{path}").as_str())), "{out}");
+    assert_eq!(own, format!("/{path}"));
 }
 
 fn path_leading_out_is_confined(t: &Sandbox) {
@@ -313,6 +333,110 @@ fn unified_limits(t: &Sandbox) {
     assert_eq!(file("pids.max"), "77");
     // Without swap accounting there is no such file.
     assert!(["", &(32 << 20).to_string()].contains(&file("memory.swap.max").as_str()));
+}
+
+fn unified_limits_without_limit(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["memory"] = object! { limit: -1, swap: -1 };
+    c.config["linux"]["resources"]["cpu"] = object! { quota: -1, period: 50000 };
+    c.started();
+    let file = |name: &str| c.cgroup_file("memory", name);
+    assert_eq!(file("memory.max"), "max");
+    assert!(["", "max"].contains(&file("memory.swap.max").as_str()));
+    assert_eq!(file("cpu.max"), "max 50000");
+}
+
+fn unified_limits_of_io(t: &Sandbox) {
+    let disks = fs::read_dir("/sys/block").expect("/sys/block").flatten();
+    let Some(disk) = disks.map(|entry| entry.path()).find(|path| path.join("device").exists()) else { return };
+    let number = read(disk.join("dev")).trim().to_owned();
+    let (major, minor) = number.split_once(':').expect("device number");
+    let (major, minor) = (major.parse::<u32>().expect("major"), minor.parse::<u32>().expect("minor"));
+    let mut c = t.container();
+    c.config["linux"]["resources"]["blockIO"] = object! {
+        throttleReadBpsDevice: [{ major: major, minor: minor, rate: 1048576 }],
+        throttleWriteIOPSDevice: [{ major: major, minor: minor, rate: 120 }],
+    };
+    c.started();
+    assert_eq!(c.cgroup_file("io", "io.max"), format!("{number} rbps=1048576 wbps=max riops=max wiops=120"));
+}
+
+fn unified_limits_of_huge_pages(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["hugepageLimits"] = array![object! { pageSize: "2MB", limit: 4 << 20 }];
+    c.started();
+    assert_eq!(c.cgroup_file("hugetlb", "hugetlb.2MB.max"), (4 << 20).to_string());
+    assert_eq!(c.cgroup_file("hugetlb", "hugetlb.2MB.rsvd.max"), (4 << 20).to_string());
+}
+
+fn unified_key_that_the_kernel_lacks_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["resources"]["unified"]["memory.nonsense"] = "1".into();
+    c.sh("true").run().is_refused();
+    assert_eq!(t.cgroups(), Vec::<std::path::PathBuf>::new());
+}
+
+fn unified_controllers_are_turned_on_along_the_path(t: &Sandbox) {
+    let mut c = t.container();
+    let path = format!("/{}/deep/er", c.id);
+    c.config["linux"]["cgroupsPath"] = path.as_str().into();
+    c.config["linux"]["resources"]["pids"] = object! { limit: 77 };
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+    c.started();
+    let file = |name: &str| c.cgroup_file("memory", &format!("deep/er/{name}"));
+    let (pids, memory) = (file("pids.max"), file("memory.max"));
+    c.force_delete().ok();
+    remove_parents(t);
+    assert_eq!((pids, memory), ("77".into(), (64 << 20).to_string()));
+}
+
+/// A cgroup of the host's with a process in it: on version 2 no cgroup below it can have controllers.
+fn unified_parent_with_processes_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    let parent = c.unified_cgroup();
+    fs::create_dir(&parent).expect("mkdir");
+    let mut process = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
+    fs::write(parent.join("cgroup.procs"), process.id().to_string()).expect("move");
+    c.config["linux"]["cgroupsPath"] = format!("/{}/below", c.id).into();
+    c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+    let ran = c.sh("true").run();
+    // Turning on what can be had would change the cgroup itself, for whoever is in it.
+    let kind = read(parent.join("cgroup.type"));
+    // Without limits the controllers are not needed.
+    c.config["linux"]["resources"].remove("memory");
+    let unlimited = c.sh("true").run();
+    process.kill().and_then(|()| process.wait()).expect("kill");
+    remove_parents(t);
+    ran.fails(&["memory", "processes of its own"]);
+    assert_eq!(kind.trim(), "domain");
+    unlimited.ok();
+}
+
+/// The container would hang before its first instruction.
+fn unified_frozen_parent_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    let parent = c.unified_cgroup();
+    fs::create_dir(&parent).expect("mkdir");
+    fs::write(parent.join("cgroup.freeze"), "1").expect("freeze");
+    c.config["linux"]["cgroupsPath"] = format!("/{}/below", c.id).into();
+    let ran = c.sh("true").run();
+    remove_parents(t);
+    ran.fails(&["frozen"]);
+}
+
+/// With a cgroup namespace and without one, `/sys/fs/cgroup` begins with the container's own cgroup, read-only.
+fn unified_cgroup_is_what_the_container_sees(t: &Sandbox) {
+    for namespace in [true, false] {
+        let mut c = t.container();
+        if !namespace {
+            c.without_namespace("cgroup");
+        }
+        c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+        let out =
+            c.out("cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs; mkdir /sys/fs/cgroup/x 2>&1 || true");
+        assert!(out.starts_with(&format!("{}\n1\n", 64 << 20)), "{out}");
+        assert!(out.contains("Read-only file system"), "{out}");
+    }
 }
 
 fn unified_keys(t: &Sandbox) {

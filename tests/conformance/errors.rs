@@ -169,10 +169,7 @@ const MISTAKES: &[Mistake] = &[
         |c| c.config["process"]["rlimits"].push(object! { "type": "RLIMIT_FOO", soft: 1, hard: 1 }).expect("push"),
         "process.rlimits[1].type: unknown value \"RLIMIT_FOO\"",
     ),
-    (
-        |c| c.config["linux"]["namespaces"].push(object! { "type": "foo" }).expect("push"),
-        "linux.namespaces[5].type: unknown value \"foo\"",
-    ),
+    (|c| c.config["linux"]["namespaces"][1]["type"] = "foo".into(), "linux.namespaces[1].type: unknown value \"foo\""),
     (|c| drop(c.config.remove("process")), "process"),
     (|c| c.config["process"]["user"]["uid"] = "root".into(), "process.user.uid"),
     (|c| c.config["process"]["args"] = "sh".into(), "process.args"),

@@ -15,6 +15,7 @@ mod cli;
 mod descriptors;
 mod devices;
 mod errors;
+mod exec;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -24,6 +25,7 @@ mod safety;
 mod seccomp;
 mod signals;
 mod terminal;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -53,10 +55,12 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exec::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
+        verbs::cases(),
         safety::cases(),
         seccomp::cases(),
     ];

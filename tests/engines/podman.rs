@@ -55,6 +55,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         test!(network_none),
         test!(network_host),
         test!(init, host::lacks(&["catatonit"])),
+        test!(exec),
+        test!(exec_options),
+        test!(exec_input),
+        test!(exec_terminal),
+        test!(exec_detached),
+        test!(exec_errors),
+        test!(exec_privileged),
+        test!(healthcheck),
         test!(missing_executable),
         test!(not_executable),
         test!(errors_by_json_log),
@@ -353,6 +361,96 @@ fn network_host() {
 fn init() {
     let output = run(&["--init", "busybox", "sh", "-c", "cat /proc/1/comm; test $$ != 1"]);
     assert_eq!((output.status, output.stdout.as_str()), (0, "podman-init\n"), "{output:?}");
+}
+
+// ---- one more process -----------------------------------------------------------------------------------------
+
+/// Starts a container that sleeps, under this name and with these options.
+fn sleeper(name: &str, options: &[&str]) -> &'static Podman {
+    let podman = shared();
+    podman.start(name, &[options, &["busybox", "sh", "-c", "echo ready; exec sleep 1000"]].concat());
+    podman
+}
+
+fn exec() {
+    let podman = sleeper("exec", &["--hostname", "box", "--env", "FROM=run"]);
+    assert_eq!(
+        podman.ok(&["exec", "exec", "sh", "-c", "hostname; echo $FROM $HOME; test $$ -gt 1"]),
+        "box\nrun /root\n"
+    );
+    assert_eq!(podman.podman(&["exec", "exec", "sh", "-c", "exit 42"]).status, 42);
+    assert_eq!(podman.podman(&["exec", "exec", "sh", "-c", "kill -9 $$"]).status, 128 + 9);
+    podman.ok(&["rm", "--force", "--time", "0", "exec"]);
+}
+
+fn exec_options() {
+    let podman = sleeper("exec_options", &[]);
+    let script = "id -u; id -g; pwd; echo $MORE $HOME";
+    let words = ["exec", "--user", "ada", "--workdir", "/srv", "--env", "MORE=x", "exec_options", "sh", "-c", script];
+    assert_eq!(podman.ok(&words), "1234\n5678\n/srv\nx /srv\n");
+    podman.ok(&["rm", "--force", "--time", "0", "exec_options"]);
+}
+
+fn exec_input() {
+    let podman = sleeper("exec_input", &[]);
+    let text = "a line of input\n".repeat(1 << 12);
+    let output = host::output(&podman.command(&["exec", "-i", "exec_input", "cat"]), text.as_bytes());
+    assert!((output.status, output.stdout == text) == (0, true), "{}", output.stderr);
+    podman.ok(&["rm", "--force", "--time", "0", "exec_input"]);
+}
+
+fn exec_terminal() {
+    let podman = sleeper("exec_terminal", &[]);
+    let output =
+        podman.podman(&["exec", "-t", "exec_terminal", "sh", "-c", "tty; test -t 0 && test -t 1 && echo both"]);
+    assert_eq!(output.stdout.replace("\r\n", "\n"), "/dev/pts/0\nboth\n", "{}", output.stderr);
+    let words = ["exec", "-it", "exec_terminal", "sh", "-c", "stty -echo; read line; echo got $line"];
+    let output = host::output(&podman.command(&words), b"typed\n");
+    assert!(output.stdout.contains("got typed"), "{output:?}");
+    podman.ok(&["rm", "--force", "--time", "0", "exec_terminal"]);
+}
+
+fn exec_detached() {
+    let podman = sleeper("exec_detached", &[]);
+    podman.ok(&["exec", "--detach", "exec_detached", "sh", "-c", "echo done >/made; exec sleep 1000"]);
+    assert!(host::eventually(|| podman.podman(&["exec", "exec_detached", "cat", "/made"]).stdout == "done\n"));
+    assert_eq!(
+        podman.ok(&["top", "exec_detached", "args"]).lines().filter(|line| line.trim() == "sleep 1000").count(),
+        2
+    );
+    podman.ok(&["rm", "--force", "--time", "0", "exec_detached"]);
+}
+
+fn exec_errors() {
+    let podman = sleeper("exec_errors", &[]);
+    for (program, status) in [("/bin/missing", 127), ("missing", 127), ("/etc/passwd", 126), ("/etc", 126)] {
+        let output = podman.podman(&["exec", "exec_errors", program]);
+        assert_eq!(output.status, status, "{program}: {output:?}");
+    }
+    podman.ok(&["stop", "--time", "0", "exec_errors"]);
+    assert_ne!(podman.podman(&["exec", "exec_errors", "true"]).status, 0);
+    podman.ok(&["rm", "--force", "--time", "0", "exec_errors"]);
+}
+
+fn exec_privileged() {
+    let podman = sleeper("exec_privileged", &["--cap-drop", "all"]);
+    let bounding = |options: &[&str]| {
+        let words = [&["exec"], options, &["exec_privileged", "grep", "CapBnd", "/proc/self/status"]].concat();
+        u64::from_str_radix(podman.ok(&words).trim_start_matches("CapBnd:").trim(), 16).unwrap()
+    };
+    assert_eq!(bounding(&[]), 0);
+    assert!(bounding(&["--privileged"]) >> 21 & 1 != 0, "CAP_SYS_ADMIN");
+    podman.ok(&["rm", "--force", "--time", "0", "exec_privileged"]);
+}
+
+/// Without systemd there is no timer: each check is asked for.
+fn healthcheck() {
+    let check = ["--health-cmd", "test -e /tmp/well", "--health-interval", "disable"];
+    let podman = sleeper("checked", &check);
+    assert_eq!(podman.podman(&["healthcheck", "run", "checked"]).status, 1);
+    podman.ok(&["exec", "checked", "touch", "/tmp/well"]);
+    podman.ok(&["healthcheck", "run", "checked"]);
+    podman.ok(&["rm", "--force", "--time", "0", "checked"]);
 }
 
 // ---- errors ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ pub type Body = fn(&Sandbox);
 /// What a test wants from the machine. A test whose need is not met is ignored, never passed.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
+    /// This controller, usable on either version of cgroups.
+    Controller(&'static str),
     /// This controller, usable on cgroup v1.
     V1(&'static str),
     /// This controller, usable on cgroup v2.
@@ -28,6 +30,10 @@ impl Need {
     /// Why this machine does not have it.
     fn lacking(self) -> Option<String> {
         match self {
+            Need::Controller(name) => host::controller(name)
+                .or_else(|| host::unified(name))
+                .is_none()
+                .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
             Need::Probe => probe::path().err(),

@@ -60,9 +60,14 @@ impl<'a> Container<'a> {
     }
 
     /// Puts the probe into the rootfs as `/probe`.
-    pub fn probe(&mut self, verb: &str) -> &mut Self {
+    pub fn with_probe(&mut self) -> &mut Self {
         fs::copy(probe::path().expect("probe"), self.inside("probe")).expect("copy");
-        self.args(&["/probe", verb])
+        self
+    }
+
+    /// The same, as the container's process.
+    pub fn probe(&mut self, verb: &str) -> &mut Self {
+        self.with_probe().args(&["/probe", verb])
     }
 
     pub fn inside(&self, path: &str) -> PathBuf {
@@ -241,6 +246,24 @@ impl<'a> Container<'a> {
         self.sandbox.rt(&args)
     }
 
+    /// `exec OPTIONS ID WORDS`.
+    pub fn exec_command(&self, options: &[&str], words: &[&str]) -> Command {
+        let mut command = self.sandbox.command(&["exec"]);
+        command.args(options).arg(&self.id).args(words);
+        command
+    }
+
+    #[track_caller]
+    pub fn exec(&self, options: &[&str], words: &[&str]) -> Ran {
+        self.sandbox.spawn(&mut self.exec_command(options, words)).wait()
+    }
+
+    /// Executes a script, demands success and gives its output.
+    #[track_caller]
+    pub fn exec_out(&self, options: &[&str], script: &str) -> String {
+        self.exec(options, &["/bin/sh", "-c", script]).ok()
+    }
+
     #[track_caller]
     pub fn state(&self) -> JsonValue {
         let text = self.about("state", &[]).ok();
@@ -270,9 +293,9 @@ impl<'a> Container<'a> {
         eventually("the container stops", || self.status() == "stopped");
     }
 
-    /// The container's cgroup in the hierarchy of a v1 controller.
+    /// The container's cgroup in the hierarchy that has the controller, of v1 or, if it is not there, of v2.
     pub fn cgroup(&self, controller: &str) -> PathBuf {
-        host::controller(controller).expect("controller").join(&self.id)
+        host::controller(controller).or_else(|| host::unified(controller)).expect("controller").join(&self.id)
     }
 
     /// The container's cgroup in the unified hierarchy.
@@ -280,7 +303,7 @@ impl<'a> Container<'a> {
         host::unified("memory").expect("cgroup v2").join(&self.id)
     }
 
-    /// A file of the container's cgroup on v1.
+    /// A file of that cgroup.
     pub fn cgroup_file(&self, controller: &str, file: &str) -> String {
         read(self.cgroup(controller).join(file)).trim_end().to_owned()
     }

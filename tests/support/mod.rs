@@ -12,7 +12,7 @@ mod sandbox;
 mod terminal;
 
 pub use case::{Case, Need, trial};
-pub use command::{Running, eventually};
+pub use command::{Ran, Running, eventually};
 pub use container::{Container, default_config};
 pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};

@@ -96,6 +96,11 @@ impl Pty {
         wrapped.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("setsid")
     }
 
+    /// The descriptor itself: it need not be a terminal.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.master.into()
+    }
+
     fn slave(&self) -> &OwnedFd {
         self.slave.as_ref().expect("a terminal of the test's own")
     }

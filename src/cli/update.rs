@@ -1,0 +1,193 @@
+//! `isopod update ID`: new limits, as options or as a document.
+
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+use super::options::{Given, Lossy, Opt, invalid};
+use super::{Failure, Outcome, misuse, verbs};
+use crate::container::{Context, id, update};
+use crate::error::{Context as _, Error, Result};
+use crate::json;
+use crate::spec::{BlockIo, Cpu, Memory, Pids, Resources};
+use crate::sys::{AsFd, fd, file, memory};
+
+/// No document of limits is as long as this.
+const LONGEST: usize = 16 << 20;
+
+/// Sets new limits.
+pub fn run(context: &Context, given: &Given) -> Outcome {
+    let id = id::check(given.words[0])?;
+    for option in [&verbs::L3_CACHE_SCHEMA, &verbs::MEM_BW_SCHEMA] {
+        if given.has(option) {
+            return Err(misuse(Error::says(format_args!("--{}: Intel RDT is not supported yet", option.long))));
+        }
+    }
+    let resources = match given.value(&verbs::RESOURCES) {
+        None => from_options(given).map_err(misuse)?,
+        Some(file) => {
+            if let Some(other) =
+                verbs::LIMITS.iter().find(|option| option.long != verbs::RESOURCES.long && given.has(option))
+            {
+                let message = format_args!("--{}: not together with --resources", other.long);
+                return Err(misuse(Error::says(message)));
+            }
+            from_document(file)?
+        }
+    };
+    update::update(context, id, &resources)?;
+    Ok(0)
+}
+
+/// JSON like that of `linux.resources`; `-` is standard input.
+fn from_document(file: &'static CStr) -> Result<Resources<'static>, Failure> {
+    const STANDARD_INPUT: i32 = 0;
+    let (name, text) = if file == c"-" {
+        ("standard input", file::read_to_end(fd::standard(STANDARD_INPUT), LONGEST))
+    } else {
+        let name = memory::format(format_args!("{}", Lossy(file.to_bytes())));
+        (name, file::open(file).and_then(|file| file::read_to_end(file.as_fd(), LONGEST)))
+    };
+    Ok(json::from_document(name, text.context("read", name)?)?)
+}
+
+fn from_options(given: &Given) -> Result<Resources<'static>> {
+    let number = |option| parsed(given, option, "it is a number", |text| text.parse().ok());
+    let natural =
+        |option| parsed(given, option, "it is a number from 0 on", natural).map(|n| n.map(i64::cast_unsigned));
+    let size = |option| parsed(given, option, "it is a number of bytes, as in 64m, or -1", size);
+    let weight = parsed(given, &verbs::BLKIO_WEIGHT, "it is a number from 10 to 1000", weight)?;
+    let limit = number(&verbs::PIDS_LIMIT)?;
+    let memory = Memory {
+        limit: size(&verbs::MEMORY)?,
+        reservation: size(&verbs::MEMORY_RESERVATION)?,
+        swap: size(&verbs::MEMORY_SWAP)?,
+        kernel: size(&verbs::KERNEL_MEMORY)?,
+        kernel_tcp: size(&verbs::KERNEL_MEMORY_TCP)?,
+        ..Memory::default()
+    };
+    let cpu = Cpu {
+        shares: natural(&verbs::CPU_SHARE)?,
+        quota: number(&verbs::CPU_QUOTA)?,
+        burst: natural(&verbs::CPU_BURST)?,
+        period: natural(&verbs::CPU_PERIOD)?,
+        realtime_runtime: number(&verbs::CPU_RT_RUNTIME)?,
+        realtime_period: natural(&verbs::CPU_RT_PERIOD)?,
+        cpus: given.text(&verbs::CPUSET_CPUS)?,
+        mems: given.text(&verbs::CPUSET_MEMS)?,
+        idle: number(&verbs::CPU_IDLE)?,
+    };
+    Ok(Resources {
+        memory: Some(memory::keep(memory)),
+        cpu: Some(memory::keep(cpu)),
+        pids: limit.map(|limit| Pids { limit: Some(limit) }),
+        block_io: weight.map(|weight| &*memory::keep(BlockIo { weight: Some(weight as u16), ..BlockIo::default() })),
+        ..Resources::default()
+    })
+}
+
+/// An option's value; an empty one is as if it were not given, as with runc.
+fn parsed(
+    given: &Given,
+    option: &Opt,
+    wanted: &'static str,
+    parse: fn(&'static str) -> Option<i64>,
+) -> Result<Option<i64>> {
+    let Some(word) = given.value(option).filter(|word| !word.is_empty()) else { return Ok(None) };
+    match word.to_str().ok().and_then(parse) {
+        None => Err(invalid(option, word, wanted)),
+        parsed => Ok(parsed),
+    }
+}
+
+fn natural(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number| *number >= 0)
+}
+
+/// 0 is "not set", as in a config.
+fn weight(text: &str) -> Option<i64> {
+    natural(text).filter(|weight| matches!(weight, 0 | 10..=1000))
+}
+
+/// `64m`, `64M`, `64MiB`, ... in bytes, each letter 1024 times the one before; any negative number: no limit.
+fn size(text: &str) -> Option<i64> {
+    if text.starts_with('-') {
+        return text.parse().ok();
+    }
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
+    let unit = text[digits.len()..].trim_start_matches(' ').as_bytes();
+    let power = match unit.first().map(u8::to_ascii_lowercase) {
+        None | Some(b'b') => 0,
+        Some(letter) => b"kmgtp".iter().position(|known| *known == letter)? as u32 + 1,
+    };
+    let rest = &unit[usize::from(power > 0)..];
+    if !["", "b", "ib"].iter().any(|known| rest.eq_ignore_ascii_case(known.as_bytes())) || digits.starts_with('+') {
+        return None;
+    }
+    digits.parse::<i64>().ok()?.checked_mul(1 << (10 * power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::{Order, parse};
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("-1", -1),
+            ("-5", -5),
+            ("1b", 1),
+            ("1k", 1 << 10),
+            ("1K", 1 << 10),
+            ("64m", 64 << 20),
+            ("64MB", 64 << 20),
+            ("64MiB", 64 << 20),
+            ("64 mib", 64 << 20),
+            ("2g", 2 << 30),
+            ("3t", 3 << 40),
+            ("8191p", 8191 << 50),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in
+            ["", "m", "1x", "1mm", "1ki", "1bb", "1ib", "+1", "1.5g", "-1m", "8192p", "9223372036854775808", "é"]
+        {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_are_limits() {
+        let from = |words: &[&'static CStr]| {
+            parse([verbs::LIMITS, verbs::COMMON], words, Order::Anywhere).and_then(|given| from_options(&given))
+        };
+        let all = from(&[
+            c"--memory=64m",
+            c"--memory-swap",
+            c"-1",
+            c"--cpu-share=512",
+            c"--cpu-quota",
+            c"-1",
+            c"--cpuset-cpus=0-1",
+            c"--pids-limit=7",
+            c"--blkio-weight=100",
+            c"--cpu-idle=1",
+            c"id",
+        ])
+        .expect("good");
+        let (memory, cpu) = (all.memory.expect("memory"), all.cpu.expect("cpu"));
+        assert_eq!((memory.limit, memory.swap, memory.reservation), (Some(64 << 20), Some(-1), None));
+        assert_eq!((cpu.shares, cpu.quota, cpu.cpus, cpu.idle), (Some(512), Some(-1), Some("0-1"), Some(1)));
+        assert_eq!(all.pids.and_then(|pids| pids.limit), Some(7));
+        assert_eq!(all.block_io.and_then(|io| io.weight), Some(100));
+        for bad in [c"--memory=x", c"--cpu-share=-1", c"--cpu-period=1k", c"--pids-limit=1.5", c"--blkio-weight=70000"]
+        {
+            assert!(from(&[bad, c"id"]).is_err(), "{bad:?}");
+        }
+        assert!(from(&[c"--memory=", c"id"]).is_ok());
+    }
+}

@@ -1,0 +1,253 @@
+//! `exec`: one more process in a container that runs. The runtime finds the container and plans; its only child enters
+//! and becomes the command; they meet once, when that is done or has failed.
+//!
+//! The runtime itself joins the pid namespace, which is the one that only children can be born in; everything else is
+//! the child's, so that nothing of the runtime is ever inside. Nothing that the container can write to is believed:
+//! its file system is entered last, and its `/proc` is not used at all.
+
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::filter;
+use super::foreground::{self, Init};
+use super::process::{Freezer, Stat};
+use super::state::{Lock, State, StateDir};
+use crate::cgroup::{Cgroup, Doors};
+use crate::error::{Context as _, Errno, Error, Result};
+use crate::host::{self, Cgroups};
+use crate::init::enter::{self, Entering};
+use crate::link::{self, Report};
+use crate::sys::namespace::{self, kind};
+use crate::sys::process::{self, Clone};
+use crate::sys::{AsFd, OwnedFd, fd, file, memory, security, socket};
+use crate::{debug, json, plan, spec};
+
+/// A process document is not larger than this.
+const DOCUMENT_LIMIT: usize = 16 << 20;
+
+/// What `exec` is asked for.
+#[derive(Clone, Copy)]
+pub struct ExecRequest {
+    /// The container's name, checked.
+    pub id: &'static str,
+    /// A document of the form of `process` in the config.
+    pub document: Option<&'static CStr>,
+    /// What the command line says of the process.
+    pub process: plan::exec::Request<'static>,
+    /// A cgroup below the container's.
+    pub cgroup: Option<&'static str>,
+    /// The socket that gets the terminal.
+    pub console_socket: Option<&'static CStr>,
+    /// Where its pid is written.
+    pub pid_file: Option<&'static CStr>,
+    /// The socket that gets a pidfd of it.
+    pub pidfd_socket: Option<&'static CStr>,
+    /// How many of the caller's descriptors, from 3 on, it gets.
+    pub preserve_fds: u32,
+    /// Do not wait for its end.
+    pub detach: bool,
+    /// Do it even if the container is paused: it will wait until the container goes on.
+    pub ignore_paused: bool,
+}
+
+/// Executes a command in the container; its exit code, unless it is detached.
+///
+/// # Errors
+/// If the container does not run; whatever is wrong with the request or fails on the way. Then nothing was executed.
+pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
+    let listen_fds = listen_fds(context)?;
+    let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
+    fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
+
+    // A container that is half made has half of the host in it; with the lock it is whole, and it stays so. Nobody has
+    // to wait for us, for we may have to wait ourselves: for a container that somebody pauses just now.
+    let dir = StateDir::open(context, request.id, Lock::Shared)?;
+    let state = dir.read()?.ok_or_else(|| not_running(request.id))?;
+    let init = state.init()?.ok_or_else(|| not_running(request.id))?;
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_mounted_or_not()? };
+    let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
+    dir.unlock();
+    drop(dir);
+    if !request.ignore_paused && is_frozen(&cgroup, init.stat) {
+        return Err(Error::says(format_args!("the container `{}` is paused", request.id)));
+    }
+    let document = request.document.map(read_document).transpose()?;
+    let config = state.process.ok_or_else(|| not_running(request.id))?;
+    let planned = plan::exec::plan(config, document, &request.process)?;
+    let planned = memory::keep(plan::process::Process { seccomp: filter::load(&dir)?, ..planned });
+    if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
+        return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
+    }
+    if let (Some(below), "") = (request.cgroup, state.cgroup_path) {
+        return Err(Error::because("enter cgroup", below, "the container has none of which it could be a part"));
+    }
+    let doors = cgroup.open_below(request.cgroup)?;
+    let console = Console::open(planned.terminal.is_some(), request.console_socket)?;
+    if let (Some(None), Some(_)) = (planned.terminal, &console.ours) {
+        // Before the command can ask; later changes are passed on.
+        planned.terminal = Some(foreground::caller_size());
+    }
+    let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
+    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup };
+    let added = adding.spawn(doors, console.theirs, [preserve_fds, listen_fds])?;
+
+    let finish = || {
+        if let Some(path) = request.pid_file {
+            write_pid_file(path, added.pid)?;
+        }
+        if let Some(socket) = &pidfd_socket {
+            // The word that runc sends with it.
+            let sent = socket::send_fd(socket.as_fd(), b"setns", added.pidfd.as_fd());
+            sent.context("send", "the pidfd of the process")?;
+        }
+        console.ours.as_ref().map(receive_master).transpose()
+    };
+    let master = finish().inspect_err(|_| end(&added))?;
+    if request.detach {
+        return Ok(0);
+    }
+    fd::close_dropped();
+    match &master {
+        Some(master) => foreground::relay(&added, master),
+        None => foreground::supervise(&added),
+    }
+}
+
+/// Whether the container is paused, as init shows it, asking as little as possible.
+fn is_frozen(cgroup: &Cgroup<'_>, init: Stat) -> bool {
+    match init.freezer() {
+        Freezer::None => false,
+        Freezer::NoneOrV2 => cgroup.is_frozen_by_v2(),
+        Freezer::Any => cgroup.is_frozen(),
+    }
+}
+
+fn not_running(id: &str) -> Error {
+    Error::says(format_args!("the container `{id}` is not running"))
+}
+
+/// The document and its name for errors.
+fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'static>)> {
+    let name = memory::format(format_args!("cannot parse process file: {}", path.to_bytes().escape_ascii()));
+    let text = file::open(path).and_then(|file| file::read_to_end(file.as_fd(), DOCUMENT_LIMIT)).context(name, "")?;
+    let document: spec::Process<'static> = json::from_document(name, text)?;
+    Ok((name, memory::keep(document)))
+}
+
+fn connect(path: &'static CStr) -> Result<OwnedFd> {
+    socket::connect_stream(path)
+        .context_with("connect to the pidfd socket", format_args!("{}", path.to_bytes().escape_ascii()))
+}
+
+/// What failed after the process was there takes it away again.
+fn end(added: &Init) {
+    const SIGKILL: u32 = 9;
+    let _ = process::pidfd_send_signal(added.pidfd.as_fd(), SIGKILL);
+    let _ = process::wait(added.pid, true);
+}
+
+/// Making the process.
+struct Adding<'s> {
+    id: &'static str,
+    state: &'s State<'static>,
+    init: OwnedFd,
+    planned: &'s plan::process::Process<'static>,
+    cgroup: Cgroup<'static>,
+}
+
+impl Adding<'_> {
+    /// Returns when the process has become the command.
+    fn spawn(
+        self,
+        mut doors: Doors<'static>,
+        console: Option<OwnedFd>,
+        [preserve_fds, listen_fds]: [u32; 2],
+    ) -> Result<Init> {
+        let ignored = Stat::own()?.ignored;
+        let (link, theirs) = link::pair()?;
+        // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
+        let signal_mask = process::set_signal_mask(foreground::ALL);
+        if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
+            process::reset_signal(foreground::SIGCHLD);
+        }
+        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        if self.state.namespaces & kind::PID != 0 {
+            namespace::setns(self.init.as_fd(), kind::PID).map_err(|errno| match errno {
+                Errno::SRCH => not_running(self.id),
+                errno => Error::errno("setns", "to the container's pid namespace", errno),
+            })?;
+        }
+        match self.clone(&mut doors)? {
+            Clone::Child => {
+                // Closed with all that is not wanted inside, before anything is joined.
+                drop(link);
+                let entering = Entering {
+                    id: self.id,
+                    init: self.init,
+                    namespaces: self.state.namespaces,
+                    doors,
+                    keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
+                    console,
+                    preserve_fds,
+                    listen_fds,
+                    ignored,
+                    signal_mask,
+                };
+                enter::main(self.planned, &theirs, entering)
+            }
+            Clone::Parent { pid, pidfd } => {
+                theirs.close();
+                drop((console, doors, self.init));
+                debug!("the command is process {pid}");
+                let added = Init { pid, pidfd };
+                self::hear(&link, self.id, &added).inspect_err(|_| end(&added))?;
+                Ok(added)
+            }
+        }
+    }
+
+    /// Born in the container's cgroup. One that has cgroups of its own below it may take in no processes (systemd in a
+    /// container does that): then where init has gone.
+    fn clone(&self, doors: &mut Doors<'static>) -> Result<Clone> {
+        match process::clone3(0, doors.birthplace()) {
+            Err(Errno::BUSY) => {
+                let path = host::unified_cgroup_of(self.state.pid)?;
+                if !self.cgroup.reopen(doors, path)? {
+                    return Err(doors.refused(Errno::BUSY));
+                }
+            }
+            // The number of processes is limited.
+            Err(Errno::AGAIN) => return Err(doors.refused(Errno::AGAIN)),
+            // What a pid namespace answers whose first process has ended.
+            Err(Errno::NOMEM) if process::pidfd_send_signal(self.init.as_fd(), 0).is_err() => {
+                return Err(not_running(self.id));
+            }
+            Err(errno) => return Err(Error::errno("clone3", "the process", errno)),
+            Ok(clone) => return Ok(clone),
+        }
+        process::clone3(0, doors.birthplace()).map_err(|errno| doors.refused(errno))
+    }
+}
+
+/// Until the end of its side shows that the command has taken over.
+fn hear(link: &link::Parent, id: &str, added: &Init) -> Result<()> {
+    match link.hear()? {
+        Report::Ready => {}
+        Report::Failed(error) => return Err(error),
+        Report::Closed => {
+            let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
+            let code = process::exit_code(status);
+            return Err(Error::says(format_args!(
+                "container `{id}`: the process ended before it could execute the command, with code {code}"
+            ))
+            .hint("137 may mean that the memory limit is reached, or that the container has ended"));
+        }
+    }
+    match link.hear()? {
+        Report::Failed(error) => Err(error),
+        Report::Ready | Report::Closed => Ok(()),
+    }
+}

@@ -1,0 +1,138 @@
+//! `exec`: one more process comes into a container that runs. It becomes the user's program by the same steps as init;
+//! before them, instead of making the container, it enters it.
+
+use core::convert::Infallible;
+use core::ffi::CStr;
+
+use super::{become_user, console, exec, identity};
+use crate::cgroup::Doors;
+use crate::error::{Context, Errno, Error, Result};
+use crate::link::Child;
+use crate::log::{self, Level};
+use crate::plan::process::Process;
+use crate::sys::namespace::{self, kind};
+use crate::sys::root::Root;
+use crate::sys::{AsFd, CWD, OwnedFd, fd, file, memory, process};
+
+/// What the new process has from the runtime beside its plan.
+pub struct Entering<'a> {
+    /// The container's name.
+    pub id: &'a str,
+    /// The container's init, as a pidfd: its namespaces are the container's.
+    pub init: OwnedFd,
+    /// CLONE_NEW* of those that the container was given.
+    pub namespaces: u64,
+    /// The way into its cgroups.
+    pub doors: Doors<'a>,
+    /// The name of a new session keyring.
+    pub keyring: Option<&'a CStr>,
+    /// The socket that the terminal's other side is sent to.
+    pub console: Option<OwnedFd>,
+    /// How many descriptors from 3 on the process keeps.
+    pub preserve_fds: u32,
+    /// How many of them are the caller's LISTEN_FDS.
+    pub listen_fds: u32,
+    /// The signals that the caller ignores, bit 0 for the first.
+    pub ignored: u32,
+    /// The signal mask that the caller had.
+    pub signal_mask: process::SignalSet,
+}
+
+/// Becomes the process. Never returns: it executes, or reports and exits.
+pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
+    let Err(error) = enter(planned, link, entering);
+    if !link.failed(&error) {
+        log::log(Level::Error, format_args!("{error}"));
+    }
+    process::exit(1)
+}
+
+/// A line may move only together with its reason. Until the container's namespaces are joined, paths are the host's;
+/// afterwards nothing of the host is open but what the caller passes on, the link and the console's socket: whoever is
+/// in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
+fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
+    let Entering { id, init, namespaces, doors, keyring, console, .. } = entering;
+    // In the host's procfs: that of the container may be anything (CVE-2015-1334).
+    if let Some(score) = planned.oom_score_adj {
+        set_oom_score(score)?;
+    }
+    doors.enter()?;
+    drop(doors);
+    // Where the caller may run says nothing about the container.
+    process::reset_affinity().context("sched_setaffinity", "")?;
+    // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
+    process::setsid().context("setsid", "")?;
+    fd::close_dropped();
+
+    join(&init, namespaces).map_err(|errno| not_joined(id, errno))?;
+    drop(init);
+    let user_namespace = namespaces & kind::USER != 0;
+    if user_namespace {
+        identity::become_root()?;
+    }
+    // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
+    if let Some(name) = keyring {
+        identity::join_keyring(name)?;
+    }
+    // Joining the mount namespace has brought us to its root.
+    let root = Root::new(CWD);
+    let terminal = match planned.terminal {
+        Some(size) => Some(console::open(&root, planned, size)?.hand_over(console)?),
+        None => None,
+    };
+    let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
+    fd::close_dropped();
+
+    become_user(planned, user_namespace, terminal.as_ref())?;
+    exec::keep_descriptors(entering.preserve_fds)?;
+    let program = exec::find(planned)?;
+    let args = process::Vector::new(planned.args);
+    let [count, pid] = listening(entering.listen_fds);
+    let env = exec::environment(planned, &[home, count, pid]);
+    exec::reset_signals(entering.ignored, entering.signal_mask);
+    if !link.ready() {
+        // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
+        process::exit(1);
+    }
+    exec::replace(planned, program, &args, &env)
+}
+
+/// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of
+/// them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
+/// beside them, are no matter of order.
+fn join(init: &OwnedFd, namespaces: u64) -> Result<(), Errno> {
+    /// Every kind that a container may share with whoever created it, who need not be our caller.
+    const COMMON: u64 = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NETWORK;
+    let own = namespaces & !kind::PID;
+    match namespace::setns(init.as_fd(), own | COMMON) {
+        // Without rights over what belongs to the host, or a kernel without one of them: then they are the host's.
+        Err(Errno::PERM | Errno::INVAL) if own != own | COMMON => namespace::setns(init.as_fd(), own),
+        joined => joined,
+    }
+}
+
+#[cold]
+fn not_joined(id: &str, errno: Errno) -> Error {
+    match errno {
+        // Its init has ended just now.
+        Errno::SRCH => Error::says(format_args!("the container `{id}` is not running")),
+        errno => Error::errno("setns", "to the container's namespaces", errno),
+    }
+}
+
+fn set_oom_score(score: i32) -> Result<()> {
+    let text = memory::format(format_args!("{score}"));
+    file::put(CWD, c"/proc/self/oom_score_adj", text.as_bytes())
+        .context("write", "/proc/self/oom_score_adj")
+        .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
+}
+
+/// What sd_listen_fds(3) wants to see. Only now we know our number in the container.
+fn listening(count: u32) -> [Option<&'static CStr>; 2] {
+    if count == 0 {
+        return [None; 2];
+    }
+    let count = memory::format(format_args!("LISTEN_FDS={count}"));
+    let pid = memory::format(format_args!("LISTEN_PID={}", process::getpid()));
+    [memory::cstr(count), memory::cstr(pid)]
+}
