@@ -69,6 +69,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_mounted_or_not()? };
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
     dir.unlock();
+    let seccomp = filter::load(&dir)?;
     drop(dir);
     if !request.ignore_paused && is_frozen(&cgroup, init.stat) {
         return Err(Error::says(format_args!("the container `{}` is paused", request.id)));
@@ -76,7 +77,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
     let planned = plan::exec::plan(config, document, &request.process)?;
-    let planned = memory::keep(plan::process::Process { seccomp: filter::load(&dir)?, ..planned });
+    let planned = memory::keep(plan::process::Process { seccomp, ..planned });
     if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
         return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
     }

@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         case!(default_action_is_for_all_others),
         case!(docker_profile_with_and_without_new_privileges),
         case!(filter_of_a_user_without_capabilities),
+        case!(exec_is_filtered_too),
         case!(unknown_names_are_ignored),
         case!(unknown_names_fail_if_wanted).differs(Kind::Runc, "has no such annotation"),
         case!(flags_are_accepted).differs(Kind::Runc, "1.1.5 knows fewer flags"),
@@ -224,4 +225,17 @@ fn notify_is_refused(t: &Sandbox) {
     let ran = c.sh("true").run();
     assert_ne!(ran.code, 0);
     assert!(ran.stderr().contains("linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY"), "{ran}");
+}
+
+/// With and without new privileges, as the container's own process.
+fn exec_is_filtered_too(t: &Sandbox) {
+    for no_new_privileges in [false, true] {
+        let mut c = t.container();
+        with_rules(&mut c, array![object! { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 28 }]);
+        c.config["process"]["noNewPrivileges"] = no_new_privileges.into();
+        c.started();
+        let status = c.exec(&[], &["sh", "-c", "grep Seccomp: /proc/self/status; mkdir /dev/shm/x"]);
+        assert!(status.stdout().contains("2"), "{status}");
+        assert!(status.stderr().contains("No space left"), "{status}");
+    }
 }
