@@ -41,7 +41,8 @@ impl Rootfs<'_> {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
             mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
-        process::chdir(c"/").context("chdir", "/")
+        // The current directory is the root already.
+        Ok(())
     }
 }
 

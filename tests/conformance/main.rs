@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod budget;
 mod cgroup;
 mod cli;
 mod descriptors;
@@ -52,6 +53,7 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         masks::cases(),
         process::cases(),
+        budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),

@@ -1,0 +1,67 @@
+//! What a start may cost. Only what does not depend on the machine's speed is counted here; times are for the bench.
+
+use std::process::Command;
+
+use crate::case;
+use crate::support::{Case, Kind, Sandbox, read};
+
+pub fn cases() -> Vec<Case> {
+    vec![case!(binary_is_static_and_small), case!(system_calls_of_a_run)]
+}
+
+/// One file, with no interpreter and nothing to be linked: every machine of the kind runs it.
+fn binary_is_static_and_small(t: &Sandbox) {
+    const BUDGET: u64 = 400 * 1024;
+    const PT_DYNAMIC: u32 = 2;
+    const PT_INTERP: u32 = 3;
+    if !t.is(Kind::Isopod) {
+        return;
+    }
+    let file = std::fs::read(&t.runtime.path).expect("the binary");
+    assert!(file.len() as u64 <= BUDGET, "{} bytes", file.len());
+    let word = |at: usize, size: usize| {
+        file[at..at + size].iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
+    };
+    let (headers, size, count) = (word(32, 8), word(54, 2), word(56, 2));
+    for header in (0..count).map(|index| headers + index * size) {
+        let kind = word(header, 4) as u32;
+        assert!(![PT_DYNAMIC, PT_INTERP].contains(&kind), "program header {kind}");
+    }
+}
+
+/// Of all processes together, until the program takes over, with the config of `spec`.
+fn system_calls_of_a_run(t: &Sandbox) {
+    const BUDGET: usize = 300;
+    if !t.is(Kind::Isopod) || Command::new("strace").arg("-V").output().is_err() {
+        return;
+    }
+    let mut c = t.container();
+    let spec = t.path("spec.json");
+    t.rt(&["spec", "--file", spec.to_str().expect("path")]).ok();
+    c.config = jzon::parse(&read(&spec)).expect("JSON");
+    c.config["process"]["terminal"] = false.into();
+    let run = c.args(&["/bin/true"]).write_config_for("run");
+    // The first one also makes the directory of all states.
+    c.run().ok();
+    let trace = t.path("trace");
+    let mut strace = Command::new("strace");
+    strace.arg("-f").arg("-o").arg(&trace).arg(run.get_program()).args(run.get_args());
+    t.spawn(&mut strace).wait().ok();
+    let trace = read(&trace);
+    let mut program = None;
+    let mut calls = 0;
+    for line in trace.lines() {
+        let (pid, call) = line.split_once(' ').expect("a process and its call");
+        let call = call.trim_start();
+        if program == Some(pid) || !call.starts_with(|first: char| first.is_ascii_lowercase()) {
+            // What the program itself does, the second halves of calls, signals and ends.
+            continue;
+        }
+        calls += 1;
+        if call.starts_with("execve(\"/bin/true\"") {
+            program = Some(pid);
+        }
+    }
+    assert!(program.is_some(), "{trace}");
+    assert!(calls <= BUDGET, "{calls} calls:\n{trace}");
+}
