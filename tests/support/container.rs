@@ -61,7 +61,7 @@ impl<'a> Container<'a> {
 
     /// Puts the probe into the rootfs as `/probe`.
     pub fn with_probe(&mut self) -> &mut Self {
-        fs::copy(probe::path().expect("probe"), self.inside("probe")).expect("copy");
+        copy_program(&probe::path().expect("probe"), &self.inside("probe"));
         self
     }
 
@@ -365,7 +365,7 @@ const APPLETS: &[&str] = &[
 fn make_rootfs(rootfs: &Path) {
     let bin = rootfs.join("bin");
     fs::create_dir_all(&bin).expect("mkdir");
-    fs::copy(host::BUSYBOX, bin.join("busybox")).expect("busybox");
+    copy_program(Path::new(host::BUSYBOX), &bin.join("busybox"));
     for applet in APPLETS {
         symlink("busybox", bin.join(applet)).expect("symlink");
     }
@@ -429,4 +429,11 @@ pub fn default_config() -> JsonValue {
         config["linux"]["namespaces"].push(object! { "type": "cgroup" }).expect("namespaces");
     }
     config
+}
+
+/// Copied by a process of its own: a descriptor of ours for writing could be inherited by a child that another test
+/// makes at this moment, and the program could not be executed as long as that is open (ETXTBSY).
+fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("cp");
+    assert!(copied.success(), "cp {} {}", from.display(), to.display());
 }
