@@ -17,7 +17,7 @@ pub static LIBSECCOMP: Peer = LazyLock::new(|| compile("libseccomp", include_str
 pub static KERNEL: Peer = LazyLock::new(|| compile("kernel", include_str!("kernel.c"), &[]));
 
 fn compile(name: &str, source: &str, libraries: &[&str]) -> Result<PathBuf, String> {
-    let target = std::env::temp_dir().join(format!("seccomp-test-{name}-{}", std::process::id()));
+    let target = program(name);
     let file = target.with_extension("c");
     std::fs::write(&file, source).expect("write");
     let output =
@@ -31,11 +31,13 @@ fn compile(name: &str, source: &str, libraries: &[&str]) -> Result<PathBuf, Stri
 
 /// Takes the programs away at the end of the run.
 pub fn remove() {
-    for peer in [&LIBSECCOMP, &KERNEL] {
-        if let Some(Ok(path)) = LazyLock::get(peer) {
-            let _ = std::fs::remove_file(path);
-        }
+    for name in ["libseccomp", "kernel"] {
+        let _ = std::fs::remove_file(program(name));
     }
+}
+
+fn program(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("seccomp-test-{name}-{}", std::process::id()))
 }
 
 fn ask(peer: &Peer, input: String) -> String {
