@@ -13,7 +13,7 @@ fn main() {
         "-Wl,-z,noexecstack",
         "-Wl,-z,norelro",
         "-Wl,--no-eh-frame-hdr",
-        concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/link.ld"),
+        concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/src/sys/link.ld"),
     ] {
         println!("cargo:rustc-link-arg-bins={arg}");
     }

@@ -149,6 +149,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // Where the caller may run says nothing about the container; its cpuset does.
     process::reset_affinity().context("sched_setaffinity", "")?;
     rootfs.enter()?;
+    rootfs.restore_limits()?;
     // From here on a path of the host cannot be named, and no descriptor leads there.
     drop((rootfs, doors, theirs));
     sys::fd::close_dropped();

@@ -32,7 +32,12 @@ pub struct Sources {
     root: OwnedFd,
     /// By place in the plan's mounts: a detached tree for each bind mount.
     binds: FdList,
+    /// How many descriptors we might have (soft, hard), if we had to allow ourselves more: it is not the container's.
+    files: Option<(u64, u64)>,
 }
+
+/// RLIMIT_NOFILE.
+const NOFILE: u32 = 7;
 
 impl Sources {
     /// Opens them; relative paths are the bundle's.
@@ -44,10 +49,17 @@ impl Sources {
         let root =
             open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
         let mut binds = FdList::default();
+        let mut files = None;
         for mount in plan.mounts {
             binds.push(match mount.what {
                 What::Bind { source, recursive } => {
-                    let tree = open_tree_clone(bundle, source, recursive);
+                    let tree = match open_tree_clone(bundle, source, recursive) {
+                        Err(Errno::MFILE) if files.is_none() => {
+                            files = Some(raise_files().context("raise the limit of", "descriptors")?);
+                            open_tree_clone(bundle, source, recursive)
+                        }
+                        tree => tree,
+                    };
                     Some(tree.context_with(
                         "open the source of",
                         format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
@@ -56,8 +68,15 @@ impl Sources {
                 _ => None,
             });
         }
-        Ok(Sources { root, binds })
+        Ok(Sources { root, binds, files })
     }
+}
+
+/// As many descriptors as the hard limit allows; what it was before.
+fn raise_files() -> Result<(u64, u64), Errno> {
+    let before = process::getrlimit(NOFILE)?;
+    process::setrlimit(NOFILE, before.1, before.1)?;
+    Ok(before)
 }
 
 #[cold]
@@ -128,6 +147,15 @@ impl<'a> Rootfs<'a> {
             readonly: FdList::default(),
             foreign_dev: false,
         })
+    }
+
+    /// Takes back what `Sources::open` may have had to allow itself.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn restore_limits(&self) -> Result<()> {
+        let Some((soft, hard)) = self.sources.files else { return Ok(()) };
+        process::setrlimit(NOFILE, soft, hard).context("setrlimit", "RLIMIT_NOFILE")
     }
 
     /// The root directory, which every path is resolved in.
