@@ -13,6 +13,27 @@ use crate::sys::memory::{self, Growing};
 /// What is not there yet. An empty list says so; one that is left out would say that we do not know.
 const NONE: &[&str] = &[];
 
+/// What a profile may say here; SCMP_ACT_NOTIFY is refused so far.
+#[rustfmt::skip]
+static SECCOMP: &[(&str, &[&str])] = &[
+    ("actions", &[
+        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+        "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
+    ]),
+    ("operators", &[
+        "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE",
+    ]),
+    ("archs", &["SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"]),
+    ("knownFlags", FLAGS),
+    ("supportedFlags", FLAGS),
+];
+
+#[rustfmt::skip]
+const FLAGS: &[&str] = &[
+    "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+];
+
 /// Prints them.
 pub fn run(_: &Context, _: &Given) -> Outcome {
     report::print(memory::format(format_args!("{}\n", json::text(Style::Pretty, |w| w.object(features)))))?;
@@ -39,8 +60,8 @@ fn linux(w: &mut Writer<'_>) {
     });
     switches(w, "cgroup", &[("v1", true), ("v2", true), ("systemd", false), ("systemdUser", false), ("rdma", true)]);
     w.name("seccomp").object(|w| {
-        w.member("enabled", false);
-        ["actions", "operators", "archs", "knownFlags", "supportedFlags"].iter().for_each(|name| w.member(name, NONE));
+        w.member("enabled", true);
+        SECCOMP.iter().for_each(|(name, words)| w.member(name, *words));
     });
     switches(w, "apparmor", &[("enabled", false)]);
     switches(w, "selinux", &[("enabled", false)]);

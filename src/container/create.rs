@@ -200,6 +200,10 @@ impl<'a> Maker<'_, 'a> {
             if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
         let doors = early.create(plan.cgroup.writes)?;
         undo.cgroup = Some(early);
+        if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
+            // Without a pid namespace of its own, what the container orphans is ours to reap.
+            process::set_subreaper().context("prctl", "PR_SET_CHILD_SUBREAPER")?;
+        }
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);

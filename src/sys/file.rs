@@ -148,14 +148,6 @@ pub fn fstatat(dir: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Stat>
     call("newfstatat", || rustix::fs::statat(dir, path, flags))
 }
 
-/// The magic number of the file system that a descriptor is on: statfs(2).
-///
-/// # Errors
-/// The kernel's.
-pub fn fs_type(file: BorrowedFd<'_>) -> Result<u32> {
-    call("fstatfs", || rustix::fs::fstatfs(file)).map(|fs| fs.f_type as u32)
-}
-
 /// The same by a path of the host.
 ///
 /// # Errors

@@ -235,11 +235,3 @@ pub fn umount_detach(path: &CStr) -> Result<()> {
 pub fn pivot_root_to_cwd() -> Result<()> {
     call("pivot_root", || rustix::process::pivot_root(c".", c"."))
 }
-
-/// Makes the mount at the current directory the root of the namespace's tree: mount(2) with MS_MOVE to `/`.
-///
-/// # Errors
-/// The kernel's.
-pub fn move_cwd_to_root() -> Result<()> {
-    call("mount", || rustix::mount::mount_move(c".", c"/"))
-}

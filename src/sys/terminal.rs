@@ -4,13 +4,7 @@ pub use rustix::termios::{Termios, Winsize};
 
 use rustix::termios::{OptionalActions, OutputModes};
 
-use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd};
-
-/// Whether it is a terminal.
-#[must_use]
-pub fn is_terminal(file: BorrowedFd<'_>) -> bool {
-    call("ioctl", || rustix::termios::tcgetattr(file)).is_ok()
-}
+use super::{AsFd, BorrowedFd, OwnedFd, Result, call};
 
 /// Unlocks the other side of a pty: TIOCSPTLCK.
 ///
@@ -18,18 +12,6 @@ pub fn is_terminal(file: BorrowedFd<'_>) -> bool {
 /// ENOTTY.
 pub fn unlock(master: BorrowedFd<'_>) -> Result<()> {
     call("ioctl", || rustix::pty::unlockpt(master))
-}
-
-/// The number of a pty within its devpts: TIOCGPTN.
-///
-/// # Errors
-/// ENOTTY.
-pub fn pty_number(master: BorrowedFd<'_>) -> Result<u32> {
-    const TIOCGPTN: usize = 0x8004_5430;
-    let mut number: u32 = 0;
-    let args = [master.as_raw_fd() as usize, TIOCGPTN, core::ptr::from_mut(&mut number) as usize, 0, 0, 0];
-    // SAFETY: the kernel writes an unsigned int.
-    unsafe { super::raw("ioctl", linux_raw_sys::general::__NR_ioctl, args) }.map(|_| number)
 }
 
 /// The other side of a pty, without any path: TIOCGPTPEER.
