@@ -62,6 +62,9 @@ json::object! {
         keyring: bool = "keyring",
         /// `process` of the config, as written: what `exec` starts from. It is there when init is.
         process: Option<&'a spec::Process<'a>> = "process",
+        /// `linux.memoryPolicy` and `linux.personality` of the config, for the same.
+        memory_policy: Option<&'a spec::MemoryPolicy<'a>> = "memoryPolicy",
+        personality: Option<spec::Personality<'a>> = "personality",
     }
 }
 
@@ -92,6 +95,8 @@ impl State<'_> {
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
                 w.member("process", self.process);
+                w.member("memoryPolicy", self.memory_policy);
+                w.member("personality", self.personality);
             });
         })
     }
@@ -469,6 +474,8 @@ mod tests {
             namespaces: 1 << 40,
             keyring: true,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
+            memory_policy: Some(&spec::MemoryPolicy { mode: Some("m"), nodes: None, flags: &["f"] }),
+            personality: Some(spec::Personality { domain: Some("LINUX"), flags: &[] }),
         };
         assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);
         let text = state.json().replace("\"annotations\": {}", "\"annotations\": {\"k\": \"v\\n\", \"\": \"\"}");

@@ -24,6 +24,8 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// At least so many processors that this process may run on.
+    Processors(usize),
 }
 
 impl Need {
@@ -37,6 +39,9 @@ impl Need {
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
             Need::Probe => probe::path().err(),
+            Need::Processors(count) => std::thread::available_parallelism()
+                .is_ok_and(|have| have.get() < count)
+                .then(|| format!("fewer than {count} processors")),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
         }
