@@ -26,6 +26,8 @@ pub enum Need {
     UserNamespaces,
     /// At least so many processors that this process may run on.
     Processors(usize),
+    /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
+    DeviceRules,
 }
 
 impl Need {
@@ -38,6 +40,10 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::DeviceRules => host::controller("devices")
+                .or_else(|| host::unified("memory"))
+                .is_none()
+                .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
             Need::Processors(count) => std::thread::available_parallelism()
                 .is_ok_and(|have| have.get() < count)
