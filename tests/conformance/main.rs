@@ -17,6 +17,7 @@ mod descriptors;
 mod devices;
 mod errors;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         errors::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
