@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jzon::{JsonValue, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, read};
+use crate::support::{Case, Container, Kind, Need, Sandbox, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -458,8 +458,10 @@ fn hook_past_its_time_is_killed(t: &Sandbox) {
         c.args(&["/bin/sleep", "600"]).run().fails(&["timeout expired for `/bin/sh`"]);
         if stage == "prestart" || stage == "poststart" {
             for pid in read(&log).split_whitespace() {
-                let stat = read(format!("/proc/{pid}/stat"));
-                assert!(stat.is_empty() || stat.contains(") Z "), "{stage}: {stat}");
+                eventually("what it has started is dead", || {
+                    let stat = read(format!("/proc/{pid}/stat"));
+                    stat.is_empty() || stat.contains(") Z ")
+                });
             }
         }
         std::fs::remove_file(log).expect("a log");
