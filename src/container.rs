@@ -14,6 +14,7 @@ mod hooks;
 pub mod id;
 pub mod kill;
 pub mod list;
+mod netdevice;
 pub mod pause;
 pub mod process;
 pub mod ps;

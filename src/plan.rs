@@ -8,10 +8,12 @@ pub mod device;
 pub mod exec;
 pub mod hooks;
 pub mod identity;
+pub mod idmap;
 pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
+pub mod netdevice;
 pub mod process;
 pub mod resources;
 pub mod scheduling;
@@ -59,7 +61,10 @@ pub struct Plan<'a> {
     pub cgroup: resources::Cgroup<'a>,
     pub root: Root<'a>,
     pub mounts: &'a [mount::Mount<'a>],
+    /// The user namespaces whose ids some of the mounts show.
+    pub idmaps: &'a [idmap::Ids<'a>],
     pub devices: &'a [device::Device<'a>],
+    pub net_devices: &'a [netdevice::NetDevice<'a>],
     pub masked_paths: &'a [&'a CStr],
     pub readonly_paths: &'a [&'a CStr],
     pub hostname: Option<&'a str>,
@@ -121,6 +126,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let process = spec.process.ok_or_else(|| missing("process"))?;
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
+    no_handlers(&spec.annotations)?;
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
@@ -139,15 +145,20 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let mut process = process::plan(process, request.listen_fds, request.security)?;
     process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
     process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
+    let label = mount_label(linux, &spec.annotations, request.security)?;
+    let around = mount::Surroundings { propagation: root.propagation, linux, namespaces: &namespaces, label };
+    let (mounts, idmaps) = mount::plan(spec.mounts, &around)?;
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
         id: request.id,
         namespaces,
         cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
-        mounts: mount::plan(spec.mounts, root.propagation)?,
+        mounts,
+        idmaps,
         root,
         devices: device::plan(linux.devices)?,
+        net_devices: netdevice::plan(&linux.net_devices, &namespaces)?,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths)?,
         readonly_paths: paths("linux.readonlyPaths", linux.readonly_paths)?,
         hostname,
@@ -161,13 +172,48 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     })
 }
 
+/// `linux.mountLabel` as an option for file systems, under the name that an annotation may choose.
+fn mount_label<'a>(
+    linux: &spec::Linux<'a>,
+    annotations: &Map<'a, &'a str>,
+    security: Security,
+) -> Result<Option<mount::Datum<'a>>> {
+    let annotation = "run.oci.mount_context_type";
+    let key = match annotations.get(annotation) {
+        None | Some("context") => c"context",
+        Some("fscontext") => c"fscontext",
+        Some("defcontext") => c"defcontext",
+        Some("rootcontext") => c"rootcontext",
+        Some(other) => {
+            return Err(Error::config(
+                format_args!("annotations[{annotation:?}]"),
+                format_args!(
+                    "invalid mount context type `{other}` (must be one of: context, fscontext, defcontext, rootcontext)"
+                ),
+            ));
+        }
+    };
+    let label = label::selinux("linux.mountLabel", linux.mount_label, security)?;
+    Ok(label.map(|label| mount::Datum { key, value: Some(label) }))
+}
+
 /// What the config may ask for and we cannot do: refused by name rather than ignored.
 fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
-    refuse.any("netDevices", !linux.net_devices.is_empty())?;
-    refuse.any("intelRdt", linux.intel_rdt.is_some())?;
-    refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    Ok(())
+    refuse.any("intelRdt", linux.intel_rdt.is_some())
+}
+
+/// Annotations that ask for a handler, by which crun runs something else than a program of Linux: they are shared
+/// objects, which a static program does not load. Without it the container would not do what it is for.
+fn no_handlers(annotations: &[(&str, &str)]) -> Result<()> {
+    let asks = |name: &str| name == "run.oci.handler" || name.starts_with("module.wasm.") || name.starts_with("krun.");
+    match annotations.iter().find(|(name, value)| asks(name) && !value.is_empty()) {
+        None => Ok(()),
+        Some((name, value)) => Err(Error::config(
+            format_args!("annotations[{name:?}]"),
+            format_args!("isopod has no handlers, so not {value:?} either: it runs programs of Linux only"),
+        )),
+    }
 }
 
 /// Refuses fields of one object.

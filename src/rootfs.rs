@@ -9,6 +9,7 @@
 mod cgroup;
 mod copy;
 mod device;
+mod idmap;
 mod mask;
 mod mount;
 mod pivot;
@@ -16,13 +17,17 @@ mod pivot;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Mount, Role, What};
+use crate::plan::mount::{Link, Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
+use crate::sys::memory::{self, Growing};
+use crate::sys::mount::{
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, open_tree_clone_nofollow,
+    propagation,
+};
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, process};
 
 pub use cgroup::Hierarchy;
 
@@ -32,6 +37,10 @@ pub struct Sources {
     root: OwnedFd,
     /// By place in the plan's mounts: a detached tree for each bind mount.
     binds: FdList,
+    /// Links that are to be copied: where they point, by their place in the plan's mounts.
+    links: Growing<'static, (usize, &'static CStr)>,
+    /// User namespaces for ids, by place in the plan's list.
+    ids: FdList,
     /// How many descriptors we might have (soft, hard), if we had to allow ourselves more: it is not the container's.
     files: Option<(u64, u64)>,
 }
@@ -48,27 +57,53 @@ impl Sources {
         let path = plan.root.path;
         let root =
             open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
-        let mut binds = FdList::default();
+        let (mut binds, mut links) = (FdList::default(), Growing::new());
+        let ids = idmap::open(plan.idmaps)?;
         let mut files = None;
         for mount in plan.mounts {
-            binds.push(match mount.what {
-                What::Bind { source, recursive } => {
-                    let tree = match open_tree_clone(bundle, source, recursive) {
-                        Err(Errno::MFILE) if files.is_none() => {
-                            files = Some(raise_files().context("raise the limit of", "descriptors")?);
-                            open_tree_clone(bundle, source, recursive)
-                        }
-                        tree => tree,
-                    };
-                    Some(tree.context_with(
-                        "open the source of",
-                        format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
-                    )?)
+            let What::Bind { source, recursive, link } = mount.what else {
+                binds.push(None);
+                continue;
+            };
+            if link == Link::Copy
+                && let Some(target) = read_link(bundle, source).map_err(|errno| source_failed(mount, source, errno))?
+            {
+                links.push((mount.index, target));
+                binds.push(None);
+                continue;
+            }
+            let open = match link {
+                Link::Mount => open_tree_clone_nofollow,
+                _ => open_tree_clone,
+            };
+            let tree = match open(bundle, source, recursive) {
+                Err(Errno::MFILE) if files.is_none() => {
+                    files = Some(raise_files().context("raise the limit of", "descriptors")?);
+                    open(bundle, source, recursive)
                 }
-                _ => None,
-            });
+                tree => tree,
+            };
+            let tree = tree.map_err(|errno| source_failed(mount, source, errno))?;
+            // With our rights over the host's file systems, which init may not have.
+            idmap::apply(mount, &ids, tree.as_fd())?;
+            binds.push(Some(tree));
         }
-        Ok(Sources { root, binds, files })
+        Ok(Sources { root, binds, links, ids, files })
+    }
+}
+
+#[cold]
+fn source_failed(mount: &Mount<'_>, source: &CStr, errno: Errno) -> Error {
+    let source = source.to_str().unwrap_or("?");
+    Error::errno("open the source of", memory::format(format_args!("mounts[{}], {source}", mount.index)), errno)
+}
+
+/// Where a symbolic link points; none if it is something else.
+fn read_link(dir: BorrowedFd<'_>, path: &CStr) -> Result<Option<&'static CStr>, Errno> {
+    let mut buffer = [0; 4096];
+    match file::readlinkat(dir, path, &mut buffer) {
+        Err(Errno::INVAL) => Ok(None),
+        target => core::str::from_utf8(target?).ok().and_then(memory::cstr).map(Some).ok_or(Errno::ILSEQ),
     }
 }
 
@@ -143,7 +178,7 @@ impl<'a> Rootfs<'a> {
     pub fn attach(plan: &'a Plan<'a>, sources: Sources, place: Option<OwnedFd>) -> Result<Rootfs<'a>> {
         // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
         let cut = match plan.root.propagation.kind {
-            propagation::SHARED | propagation::SLAVE => propagation::SLAVE,
+            propagation::SLAVE => propagation::SLAVE,
             _ => propagation::PRIVATE,
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
@@ -195,16 +230,24 @@ impl<'a> Rootfs<'a> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
                 What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
-                What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
+                What::Bind { .. } => (self.bind(mount)?, false),
                 What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
+                What::Remount { data } => (Some(self.remount(mount, data)?), false),
             };
             if let Some(tree) = &tree
                 && mount.readonly_late
             {
                 self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
             }
-            match mount.role {
-                Role::Dev => {
+            match (mount.role, tree) {
+                (Role::Root, tree) => {
+                    // Everything before is below it now.
+                    (self.dev, self.proc, self.foreign_dev) = (None, None, false);
+                    if let Some(tree) = tree {
+                        self.sources.root = tree;
+                    }
+                }
+                (Role::Dev, tree) => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
                     if let Some(dev) = &self.dev {
@@ -212,8 +255,8 @@ impl<'a> Rootfs<'a> {
                         process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
                     }
                 }
-                Role::Proc => self.proc = tree,
-                Role::Other => {}
+                (Role::Proc, tree) => self.proc = tree.filter(|_| !matches!(mount.what, What::Bind { .. })),
+                (Role::Other, _) => {}
             }
         }
         Ok(())

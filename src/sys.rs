@@ -15,6 +15,7 @@ pub mod file;
 pub mod memory;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod sched;

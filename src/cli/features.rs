@@ -70,8 +70,8 @@ fn linux(w: &mut Writer<'_>) {
         w.member("modes", sorted(names(&scheduling::MEMORY_MODES)));
         w.member("flags", sorted(names(&scheduling::MEMORY_FLAGS)));
     });
-    w.name("mountExtensions").object(|w| switches(w, "idmap", &[("enabled", false)]));
-    switches(w, "netDevices", &[("enabled", false)]);
+    w.name("mountExtensions").object(|w| switches(w, "idmap", &[("enabled", true)]));
+    switches(w, "netDevices", &[("enabled", true)]);
 }
 
 fn switches(w: &mut Writer<'_>, name: &str, all: &[(&str, bool)]) {
@@ -142,6 +142,6 @@ mod tests {
         for known in ["bind", "rro", "nosuid", "private", "rshared", "tmpcopyup", "sync", "defaults"] {
             assert!(options.iter().any(|name| name == known), "{known}");
         }
-        assert!(!options.iter().any(|name| name == "size" || name == "remount"), "{options:?}");
+        assert!(!options.iter().any(|name| name == "size"), "{options:?}");
     }
 }

@@ -4,11 +4,11 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
-use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
 use super::{CreateRequest, Manager, hooks};
+use super::{filter, netdevice};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -265,6 +265,7 @@ impl<'a> Maker<'_, 'a> {
             }
         }
         ours.close();
+        let network = netdevice::joined(plan, &fds);
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
@@ -277,6 +278,7 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
+        netdevice::move_all(plan, network.as_ref(), init.pid)?;
         self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }

@@ -115,7 +115,10 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
         ));
     }
     let maps = if new & kind::USER != 0 {
-        Some(Maps { uid: lines("uidMappings", linux.uid_mappings)?, gid: lines("gidMappings", linux.gid_mappings)? })
+        Some(Maps {
+            uid: lines("linux.uidMappings", linux.uid_mappings)?,
+            gid: lines("linux.gidMappings", linux.gid_mappings)?,
+        })
     } else {
         for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
             if !maps.is_empty() && seen & kind::USER == 0 {
@@ -151,16 +154,17 @@ fn time_offsets(offsets: &[(&str, spec::TimeOffset)], new: bool) -> Result<Optio
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
+/// The text of a map; `field` is where it stands.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
     if maps.is_empty() {
-        return Err(Error::config(
-            format_args!("linux.{field}"),
-            format_args!("is required with a new user namespace"),
-        ));
+        return Err(Error::config(format_args!("{field}"), format_args!("is required")));
     }
     if maps.len() > MAX_LINES {
         return Err(Error::config(
-            format_args!("linux.{field}"),
+            format_args!("{field}"),
             format_args!("{} mappings, the kernel takes no more than {MAX_LINES}", maps.len()),
         ));
     }
@@ -168,9 +172,7 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
     let mut ranges: Growing<'_, [u32; 3]> = Growing::new();
     for (index, map) in maps.iter().enumerate() {
         let number = |name: &str, value: Option<u32>| {
-            value.ok_or_else(|| {
-                Error::config(format_args!("linux.{field}[{index}].{name}"), format_args!("is required"))
-            })
+            value.ok_or_else(|| Error::config(format_args!("{field}[{index}].{name}"), format_args!("is required")))
         };
         let inside = number("containerID", map.container_id)?;
         let outside = number("hostID", map.host_id)?;
@@ -178,7 +180,7 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
         // The last number is no id: it says "none".
         if size == 0 || inside.checked_add(size).is_none() || outside.checked_add(size).is_none() {
             return Err(Error::config(
-                format_args!("linux.{field}[{index}].size"),
+                format_args!("{field}[{index}].size"),
                 format_args!("{size} ids from {inside} and {outside} on are no range"),
             ));
         }
@@ -188,7 +190,7 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
         };
         if let Some(other) = ranges.as_slice().iter().position(meets) {
             return Err(Error::config(
-                format_args!("linux.{field}[{index}]"),
+                format_args!("{field}[{index}]"),
                 format_args!("has ids in common with {field}[{other}]"),
             ));
         }
@@ -197,7 +199,7 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
     }
     if text.len() > MAX_TEXT {
         return Err(Error::config(
-            format_args!("linux.{field}"),
+            format_args!("{field}"),
             format_args!("the text for the kernel has {} bytes, it takes no more than {MAX_TEXT}", text.len()),
         ));
     }

@@ -5,8 +5,9 @@ use core::fmt::{self, Display, Formatter};
 use super::Plan;
 use super::hooks::STAGES;
 use super::identity::Capabilities;
+use super::idmap::Ids;
 use super::limits::RESOURCES;
-use super::mount::{Change, Mount, What};
+use super::mount::{Change, Datum, Link, Mount, What};
 use super::namespace::{KINDS, name};
 use super::scheduling::{FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, PERSONALITIES, POLICIES};
 use crate::sys::file::{FileType, major, minor};
@@ -82,6 +83,16 @@ impl Plan<'_> {
             writeln!(f, "session keyring {}", text(keyring))?;
         }
         writeln!(f, "root {}", text(self.root.path))?;
+        for (place, ids) in self.idmaps.iter().enumerate() {
+            match ids {
+                Ids::Joined(path) => writeln!(f, "map {place} is that of {}", text(path))?,
+                Ids::Maps(maps) => {
+                    for (kind, lines) in [("uid", maps.uid), ("gid", maps.gid)] {
+                        lines.lines().try_for_each(|map| writeln!(f, "map {place} {kind} {map}"))?;
+                    }
+                }
+            }
+        }
         for mount in self.mounts {
             writeln!(f, "{mount}")?;
         }
@@ -94,6 +105,9 @@ impl Plan<'_> {
             let (major, minor) = (major(device.dev), minor(device.dev));
             write!(f, "device {} {kind} {major}:{minor} {:04o}", device.path.normal, device.mode)?;
             writeln!(f, " {}:{}", device.uid, device.gid)?;
+        }
+        for device in self.net_devices {
+            writeln!(f, "network device {} as {}", device.host, device.name)?;
         }
         for sysctl in self.sysctl {
             writeln!(f, "sysctl {} = {}", text(sysctl.file), sysctl.value)?;
@@ -221,21 +235,20 @@ impl Display for Mount<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let to = self.destination.normal;
         match self.what {
-            What::Bind { source, recursive } => {
+            What::Bind { source, recursive, link } => {
                 let how = if recursive { "rbind" } else { "bind" };
-                write!(f, "{how} {} on {to}", text(source))?;
+                let what = match link {
+                    Link::Follow => "",
+                    Link::Mount => ", if it is a link that itself",
+                    Link::Copy => ", if it is a link one like it",
+                };
+                write!(f, "{how} {} on {to}{what}", text(source))?;
             }
             What::Filesystem { fs, source, data, .. } => {
                 write!(f, "mount {} from {} on {to}", text(fs), text(source))?;
                 fmt_attr(f, &MountAttr { attr_set: self.attr, ..MountAttr::default() })?;
                 for datum in data {
-                    write!(f, " {}", text(datum.key))?;
-                    if let Some(value) = datum.value {
-                        write!(f, "={}", text(value))?;
-                    }
-                }
-                if self.readonly_late {
-                    f.write_str(", +ro at the end")?;
+                    fmt_datum(f, datum)?;
                 }
                 if self.copy_up {
                     f.write_str(", with a copy of what is there")?;
@@ -245,6 +258,22 @@ impl Display for Mount<'_> {
                 write!(f, "mount the cgroups on {to}")?;
                 fmt_attr(f, &MountAttr { attr_set: self.attr, ..MountAttr::default() })?;
             }
+            What::Remount { data } => {
+                write!(f, "remount {to}")?;
+                data.iter().try_for_each(|datum| fmt_datum(f, datum))?;
+            }
+        }
+        if self.readonly_late {
+            f.write_str(", +ro at the end")?;
+        }
+        if let Some(label) = self.label {
+            write!(f, ", labelled {}", text(label))?;
+        }
+        if self.nofollow {
+            f.write_str(", no link followed there")?;
+        }
+        if let Some(idmap) = self.idmap {
+            write!(f, ", {}ids of map {}", if idmap.recursive { "all " } else { "" }, idmap.place)?;
         }
         for Change { recursive, attr } in self.changes {
             write!(f, "{}", if *recursive { ", all of it" } else { "," })?;
@@ -252,6 +281,11 @@ impl Display for Mount<'_> {
         }
         Ok(())
     }
+}
+
+fn fmt_datum(f: &mut Formatter<'_>, datum: &Datum<'_>) -> fmt::Result {
+    write!(f, " {}", text(datum.key))?;
+    datum.value.map_or(Ok(()), |value| write!(f, "={}", text(value)))
 }
 
 #[rustfmt::skip]

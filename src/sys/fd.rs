@@ -260,6 +260,13 @@ impl FdList {
         (fd != FdList::NONE).then(|| unsafe { borrow(fd) })
     }
 
+    /// Another descriptor of what is at a place.
+    #[must_use]
+    pub fn duplicate(&self, index: usize) -> Option<OwnedFd> {
+        let fd = self.get(index)?;
+        call("fcntl", || rustix::io::fcntl_dupfd_cloexec(fd, 3)).ok().map(OwnedFd::from)
+    }
+
     /// All that are there.
     pub fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         (0..self.0.len()).filter_map(|index| self.get(index))

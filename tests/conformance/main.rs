@@ -23,6 +23,7 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod process;
 mod safety;
 mod scheduling;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        netdevices::cases(),
         mounts::cases(),
         devices::cases(),
         device_rules::cases(),

@@ -146,7 +146,7 @@ fn request(name: &str) -> Request<'_> {
     match name {
         "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
-        "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
+        "conduct" | "idmaps" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
     }
 }
