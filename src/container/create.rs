@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
@@ -79,6 +80,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let listen_fds = listen_fds(context)?;
     let preserved = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
+    let exe = exe::protect(context)?;
     process::umask(0);
 
     let opened;
@@ -115,7 +117,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let maker =
         Maker { context, request, until, plan, process: spec.process, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle)
+    maker.make(dir, bundle, exe)
 }
 
 /// What the steps of making a container share.
@@ -152,9 +154,9 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
-        let master = self.make_or_undo(&mut undo, bundle)?;
+        let master = self.make_or_undo(&mut undo, bundle, exe)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
@@ -165,7 +167,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -210,8 +212,15 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
+        if plan.namespaces.new & kind::PID == 0 {
+            // Others than we will see init at once.
+            exe.close();
+        }
+
         match child::spawn(plan, &fds, doors.birthplace())? {
             Spawned::Init => {
+                // The runtime, which has more time, is the last to close it.
+                exe.close();
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
                 if let Some(dir) = undo.dir.take() {
@@ -249,12 +258,19 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
-        self.record_and_start(&mut state, dir, init, &parent)?;
+        self.record_and_start(&mut state, dir, init, &parent, exe)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
-    fn record_and_start(&self, state: &mut State<'a>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
+    fn record_and_start(
+        &self,
+        state: &mut State<'a>,
+        dir: &StateDir,
+        init: &Init,
+        link: &link::Parent,
+        mut exe: Protected,
+    ) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
@@ -263,6 +279,8 @@ impl<'a> Maker<'_, 'a> {
         state.start_time = stat.start_time;
         state.process = self.process;
         dir.write(state)?;
+        // Before anything of the container runs.
+        exe.close();
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
         if self.until == Until::Created {
             link.tell(Step::Recorded, stat.ignored);

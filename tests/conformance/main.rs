@@ -17,6 +17,7 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
 mod lifecycle;
 mod masks;
@@ -59,6 +60,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
         cli::cases(),
         descriptors::cases(),
