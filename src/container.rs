@@ -11,6 +11,7 @@ mod exe;
 pub mod exec;
 mod filter;
 mod foreground;
+mod hooks;
 pub mod id;
 pub mod kill;
 pub mod list;

@@ -2,7 +2,7 @@
 //! by a container with every capability.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -45,8 +45,10 @@ fn is_not_writable(c: &Container<'_>) {
     let exe = File::open(format!("/proc/{}/exe", c.pid())).expect("exe");
     let mode = exe.set_permissions(Permissions::from_mode(0o600));
     c.force_delete().ok();
-    let again = OpenOptions::new().write(true).open(format!("/proc/self/fd/{}", exe.as_raw_fd()));
-    match again {
+    let again = || OpenOptions::new().write(true).open(format!("/proc/self/fd/{}", exe.as_raw_fd()));
+    let busy = |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == ErrorKind::ExecutableFileBusy);
+    eventually("nobody executes it", || !busy(&again()));
+    match again() {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
             assert!(mode.is_err(), "its mode could be changed");
@@ -139,7 +141,7 @@ fn on_a_read_only_file_system_nothing_is_done(t: &Sandbox) {
     t.spawn(&mut by(&mounted, &c.command("create", &[]))).wait().ok();
     assert_eq!(fs::read_link(format!("/proc/{}/exe", c.pid())).expect("exe"), mounted);
     is_not_writable(c);
-    assert!(Command::new("umount").arg(&mounted).status().expect("umount").success());
+    assert!(Command::new("umount").arg("-l").arg(&mounted).status().expect("umount").success());
 }
 
 /// `ps` shows it.

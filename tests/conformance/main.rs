@@ -19,6 +19,7 @@ mod devices;
 mod errors;
 mod exe;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -62,6 +63,7 @@ fn cases() -> Vec<Case> {
         errors::cases(),
         exe::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
