@@ -46,7 +46,8 @@ fn is_not_writable(c: &Container<'_>) {
     let mode = exe.set_permissions(Permissions::from_mode(0o600));
     c.force_delete().ok();
     let again = || OpenOptions::new().write(true).open(format!("/proc/self/fd/{}", exe.as_raw_fd()));
-    let busy = |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == ErrorKind::ExecutableFileBusy);
+    let busy =
+        |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == ErrorKind::ExecutableFileBusy);
     eventually("nobody executes it", || !busy(&again()));
     match again() {
         Err(error) => {
@@ -82,7 +83,7 @@ fn joiners_lead_nowhere_writable(t: &Sandbox) {
     c.capabilities(&all).writable().env(&format!("INODE={}", fs::metadata(&copy).expect("stat").ino()));
     c.symlink("/entry", "/proc/self/exe").probe("overwrite");
     let watcher = c.start_run(&[]);
-    eventually("the watcher runs", || c.status() == "running");
+    eventually("the watcher runs", || t.rt(&["state", &c.id]).stdout().contains("\"running\""));
     for words in [["/entry", "--version"], ["/bin/true", ""], ["/proc/self/exe", "--version"]].iter().cycle().take(60) {
         t.spawn(&mut by(&copy, &c.exec_command(&[], words))).wait();
     }
