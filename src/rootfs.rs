@@ -250,16 +250,18 @@ impl<'a> Rootfs<'a> {
                 (Role::Dev, tree) => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
-                    if let Some(dev) = &self.dev {
-                        // Where `mount::at_once` works.
-                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
-                    }
+                    self.go_to_dev()?;
                 }
                 (Role::Proc, tree) => self.proc = tree.filter(|_| !matches!(mount.what, What::Bind { .. })),
                 (Role::Other, _) => {}
             }
         }
         Ok(())
+    }
+
+    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<()> {
+        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
