@@ -3,6 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::Plan;
+use super::hooks::STAGES;
 use super::identity::Capabilities;
 use super::limits::RESOURCES;
 use super::mount::{Change, Mount, What};
@@ -17,7 +18,8 @@ impl Display for Plan<'_> {
         self.fmt_namespaces(f)?;
         self.fmt_cgroup(f)?;
         self.fmt_filesystem(f)?;
-        self.fmt_process(f)
+        self.fmt_process(f)?;
+        self.fmt_hooks(f)
     }
 }
 
@@ -38,13 +40,38 @@ impl Plan<'_> {
         Ok(())
     }
 
+    fn fmt_hooks(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (stage, (name, _)) in self.hooks.all().zip(STAGES) {
+            for hook in stage {
+                write!(f, "hook {name} {}", text(hook.path))?;
+                if let Some(seconds) = hook.timeout {
+                    write!(f, " for {seconds} s")?;
+                }
+                line(f, ":", hook.env.iter().chain(hook.args).map(|word| text(word)))?;
+            }
+        }
+        for (number, path) in (1..).zip(self.hooks.output) {
+            if let Some(path) = path {
+                writeln!(f, "output {number} of hooks to {}", text(path))?;
+            }
+        }
+        Ok(())
+    }
+
     fn fmt_cgroup(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.cgroup.path.is_empty() {
             return writeln!(f, "no cgroup");
         }
         writeln!(f, "cgroup {}", self.cgroup.path)?;
-        for write in self.cgroup.writes {
+        let limits = &self.cgroup.limits;
+        for write in limits.writes {
             writeln!(f, "write {} {}", write.file, write.value)?;
+        }
+        if let Some(devices) = &limits.devices {
+            for rule in devices.rules {
+                writeln!(f, "{} device {rule}", if rule.allow { "allow" } else { "deny" })?;
+            }
+            writeln!(f, "device program of {} instructions", devices.program.len())?;
         }
         Ok(())
     }

@@ -14,9 +14,11 @@ mod budget;
 mod cgroup;
 mod cli;
 mod descriptors;
+mod device_rules;
 mod devices;
 mod errors;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod masks;
 mod mounts;
@@ -51,6 +53,7 @@ fn cases() -> Vec<Case> {
         namespaces::cases(),
         mounts::cases(),
         devices::cases(),
+        device_rules::cases(),
         masks::cases(),
         process::cases(),
         budget::cases(),
@@ -58,6 +61,7 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         errors::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
