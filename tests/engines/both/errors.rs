@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, IMAGE, Kind};
 
-/// 127 and a program that is not there: engines find both in the runtime's words.
+/// 127: engines find that in the runtime's words. (Not in runc's about a file that is taken for a directory.)
 pub(crate) fn missing_executable(engine: &Engine) {
     for program in ["/bin/missing", "missing", "/etc/passwd/missing"] {
         engine.run(&[IMAGE, program]).fails(127, &[program]);

@@ -49,6 +49,7 @@ pub(crate) fn exec_detached(engine: &Engine) {
     engine.remove("exec_detached");
 }
 
+/// (runc: see `identity::privileged`.)
 pub(crate) fn exec_privileged(engine: &Engine) {
     engine.sleeper("exec_privileged", &["--cap-drop", "all"]);
     let bounding = |options: &[&str]| {

@@ -126,11 +126,10 @@ pub(crate) fn two_at_once(engine: &Engine) {
 
 /// What waits at the terminal or the streams of a container can come later.
 pub(crate) fn attach(engine: &Engine) {
-    let script = "echo ready; read line; echo got $line; sleep 0.5; exit 5";
+    let script = "echo ready; read line; echo got $line; exit 5";
     engine.start("attached", &["-i", IMAGE, "sh", "-c", script]);
-    let output = host::output(&engine.command(&["attach", "attached"]), b"later\n");
-    // podman 4.3 does not hand on the exit status of one that it came to later.
-    assert!(output.stdout.contains("got later"), "{output:?}");
+    // What comes back is not looked at: both clients may leave when they have nothing more to send.
+    host::output(&engine.command(&["attach", "attached"]), b"later\n");
     assert_eq!(engine.ok(&["wait", "attached"]), "5\n");
     assert_eq!(engine.ok(&["logs", "attached"]), "ready\ngot later\n");
     engine.ok(&["rm", "attached"]);
