@@ -17,6 +17,7 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
@@ -25,6 +26,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod terminal;
@@ -60,6 +62,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
         hooks::cases(),
         cli::cases(),
@@ -68,6 +71,7 @@ fn cases() -> Vec<Case> {
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()
