@@ -12,6 +12,7 @@
 //! `mount -t cgroup -o hugetlb hugetlb DIR` helps.)
 
 mod both;
+mod buildah;
 mod containerd;
 mod docker;
 mod engine;
@@ -24,10 +25,12 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let strays = host::strays();
-    let trials = [podman::trials(), docker::trials()];
+    let trials = [podman::trials(), docker::trials(), containerd::trials(), buildah::trials()];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     podman::clean_up();
     docker::clean_up();
+    containerd::clean_up();
+    buildah::clean_up();
     host::remove_strays(&strays);
     conclusion.exit_code()
 }
