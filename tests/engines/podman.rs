@@ -130,7 +130,7 @@ mod own {
     /// `--cgroups=disabled`, which podman allows the runtimes that it is told of: the container is where podman is.
     /// (runc has no such mode.)
     pub(super) fn without_cgroups(_: &Engine) {
-        let mut podman = new(r#"runtime_supports_nocgroups = ["tested"]"#);
+        let mut podman = new(r#"runtime_supports_nocgroup = ["tested"]"#);
         podman.always.clear();
         let here = fs::read_to_string("/proc/self/cgroup").unwrap();
         let there = podman.run(&["--cgroups", "disabled", "--cgroupns", "host", IMAGE, "cat", "/proc/self/cgroup"]);
