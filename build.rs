@@ -6,12 +6,13 @@ fn main() {
     for arg in [
         "-nostartfiles",
         "-nostdlib",
-        "-static",
-        "-no-pie",
+        "-static-pie",
         "-Wl,--gc-sections",
         "-Wl,--build-id=none",
         "-Wl,-z,noexecstack",
-        "-Wl,-z,norelro",
+        "-Wl,-z,relro",
+        // The one form of relocations that `_start` knows.
+        "-Wl,-z,pack-relative-relocs",
         "-Wl,--no-eh-frame-hdr",
         concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/src/sys/link.ld"),
     ] {

@@ -3,7 +3,8 @@
 
 use core::ffi::{CStr, c_char};
 
-use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_SECURE};
+use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_PHDR, AT_PHNUM, AT_SECURE};
+use linux_raw_sys::general::{__NR_mprotect, PROT_READ};
 
 /// What the kernel put on the stack of a new process.
 #[derive(Clone, Copy)]
@@ -36,12 +37,13 @@ impl Word {
 }
 
 impl Start {
-    /// Reads the initial stack (the System V ABI of the machine, "process initialization").
+    /// Reads the initial stack (the System V ABI of the machine, "process initialization"), and makes read-only what
+    /// nobody has to write to from here on.
     ///
     /// # Safety
-    /// `stack` must be the stack pointer that the kernel gave the process.
+    /// `stack` must be the stack pointer that the kernel gave the process, `base` where it put the program.
     #[must_use]
-    pub unsafe fn read(stack: *const usize) -> Start {
+    pub unsafe fn read(stack: *const usize, base: usize) -> Start {
         // SAFETY: the kernel wrote argc, argv with a null, envp with a null, then the vector with AT_NULL at its end.
         unsafe {
             let argc = *stack;
@@ -53,15 +55,19 @@ impl Start {
             }
             let mut aux = envp.add(envc + 1);
             let (mut euid, mut secure) = (0, false);
+            let (mut headers, mut count) = (core::ptr::null(), 0);
             while *aux != AT_NULL as usize {
                 let value = *aux.add(1);
                 match *aux as u32 {
                     AT_EUID => euid = value as u32,
                     AT_SECURE => secure = value != 0,
+                    AT_PHDR => headers = value as *const Segment,
+                    AT_PHNUM => count = value,
                     _ => {}
                 }
                 aux = aux.add(2);
             }
+            protect(base, core::slice::from_raw_parts(headers, count));
             Start {
                 args: core::slice::from_raw_parts(argv.cast(), argc),
                 env: core::slice::from_raw_parts(envp.cast(), envc),
@@ -85,6 +91,34 @@ impl Start {
     }
 }
 
+/// A program header (Elf64_Phdr): a piece of the program in memory.
+#[repr(C)]
+struct Segment {
+    kind: u32,
+    flags: u32,
+    offset: usize,
+    address: usize,
+    physical: usize,
+    in_file: usize,
+    in_memory: usize,
+    align: usize,
+}
+
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const PAGE: usize = 4096;
+
+/// Makes the pages read-only whose pointers `_start` has just set right.
+fn protect(base: usize, segments: &[Segment]) {
+    for segment in segments.iter().filter(|segment| segment.kind == PT_GNU_RELRO) {
+        let start = base + segment.address;
+        let end = (start + segment.in_memory) & !(PAGE - 1);
+        let start = start & !(PAGE - 1);
+        // SAFETY: the linker promises with this segment that nothing else is in the pages. What the kernel answers does
+        // not matter: the program does the same with and without.
+        unsafe { super::arch::syscall6(__NR_mprotect as usize, start, end - start, PROT_READ as usize, 0, 0, 0) };
+    }
+}
+
 /// Gives a program its entry point, a panic handler, and the functions that the compiler calls by name. For the
 /// binary only: under `cargo test` the standard library has its own.
 #[macro_export]
@@ -93,9 +127,9 @@ macro_rules! entry {
         $crate::start_in_assembly!();
 
         #[unsafe(no_mangle)]
-        extern "C" fn isopod_start(stack: *const usize) -> ! {
-            // SAFETY: called once, by `_start`, with the stack pointer that the kernel gave.
-            let start = unsafe { $crate::sys::start::Start::read(stack) };
+        extern "C" fn isopod_start(stack: *const usize, base: usize) -> ! {
+            // SAFETY: called once, by `_start`, with the stack pointer that the kernel gave and our own address.
+            let start = unsafe { $crate::sys::start::Start::read(stack, base) };
             $crate::sys::process::exit($main(&start))
         }
 

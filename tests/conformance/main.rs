@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod binary;
 mod budget;
 mod cgroup;
 mod cli;
@@ -53,6 +54,7 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         masks::cases(),
         process::cases(),
+        binary::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
