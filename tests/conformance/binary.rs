@@ -64,7 +64,7 @@ fn memory_is_hardened(t: &Sandbox) {
         assert!(pieces.iter().all(|piece| !(piece.mode.contains('w') && piece.mode.contains('x'))), "{maps}");
         let base = pieces.iter().find(|piece| piece.is_file && piece.offset == 0).expect("the program").start;
         // A linker may begin it within a page, and end it there only if nothing follows.
-        let page = base + relro.address & !4095;
+        let page = (base + relro.address) & !4095;
         let piece = pieces.iter().find(|piece| (piece.start..piece.end).contains(&page)).expect("RELRO");
         assert_eq!(piece.mode, "r--p", "{maps}");
         bases.push(base);
