@@ -6,13 +6,12 @@ fn main() {
     for arg in [
         "-nostartfiles",
         "-nostdlib",
-        "-static-pie",
+        "-static",
+        "-no-pie",
         "-Wl,--gc-sections",
         "-Wl,--build-id=none",
         "-Wl,-z,noexecstack",
-        "-Wl,-z,relro",
-        // The one form of relocations that `_start` knows.
-        "-Wl,-z,pack-relative-relocs",
+        "-Wl,-z,norelro",
         "-Wl,--no-eh-frame-hdr",
         concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/src/sys/link.ld"),
     ] {
@@ -20,9 +19,11 @@ fn main() {
     }
     println!("cargo:rerun-if-env-changed=ISOPOD_COMMIT");
     // In a linked worktree these are elsewhere; what is not there would have everything built again each time.
-    for path in ["HEAD", "refs/heads"].into_iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
+    let names = [Some("HEAD".to_owned()), git(&["symbolic-ref", "HEAD"])];
+    for path in names.iter().flatten().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
         println!("cargo:rerun-if-changed={path}");
     }
+    println!("cargo:rerun-if-changed=src/sys/link.ld");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=ISOPOD_COMMIT={}", commit());
 }

@@ -4,10 +4,10 @@
 use core::ffi::{CStr, c_char};
 
 use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_PHDR, AT_PHNUM, AT_SECURE};
-use linux_raw_sys::general::{__NR_mprotect, PROT_READ};
+use linux_raw_sys::elf_uapi::Elf64_Phdr;
 
 /// What the kernel put on the stack of a new process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Start {
     /// The words of the command line, the program's own name first.
     pub args: &'static [Word],
@@ -17,6 +17,8 @@ pub struct Start {
     pub euid: u32,
     /// Whether the program gained privileges by being executed (set-user-id, file capabilities): getauxval(3).
     pub secure: bool,
+    /// The program headers of our file, as they are in memory.
+    pub(super) headers: &'static [Elf64_Phdr],
 }
 
 /// One word of the command line or the environment, as the kernel left it: a C string that lives as long as we do.
@@ -37,13 +39,12 @@ impl Word {
 }
 
 impl Start {
-    /// Reads the initial stack (the System V ABI of the machine, "process initialization"), and makes read-only what
-    /// nobody has to write to from here on.
+    /// Reads the initial stack (the System V ABI of the machine, "process initialization").
     ///
     /// # Safety
-    /// `stack` must be the stack pointer that the kernel gave the process, `base` where it put the program.
+    /// `stack` must be the stack pointer that the kernel gave the process.
     #[must_use]
-    pub unsafe fn read(stack: *const usize, base: usize) -> Start {
+    pub unsafe fn read(stack: *const usize) -> Start {
         // SAFETY: the kernel wrote argc, argv with a null, envp with a null, then the vector with AT_NULL at its end.
         unsafe {
             let argc = *stack;
@@ -55,24 +56,24 @@ impl Start {
             }
             let mut aux = envp.add(envc + 1);
             let (mut euid, mut secure) = (0, false);
-            let (mut headers, mut count) = (core::ptr::null(), 0);
+            let (mut headers, mut header_count) = (core::ptr::NonNull::dangling().as_ptr(), 0);
             while *aux != AT_NULL as usize {
                 let value = *aux.add(1);
                 match *aux as u32 {
                     AT_EUID => euid = value as u32,
                     AT_SECURE => secure = value != 0,
-                    AT_PHDR => headers = value as *const Segment,
-                    AT_PHNUM => count = value,
+                    AT_PHDR => headers = value as *mut Elf64_Phdr,
+                    AT_PHNUM => header_count = value,
                     _ => {}
                 }
                 aux = aux.add(2);
             }
-            protect(base, core::slice::from_raw_parts(headers, count));
             Start {
                 args: core::slice::from_raw_parts(argv.cast(), argc),
                 env: core::slice::from_raw_parts(envp.cast(), envc),
                 euid,
                 secure,
+                headers: core::slice::from_raw_parts(headers, header_count),
             }
         }
     }
@@ -91,34 +92,6 @@ impl Start {
     }
 }
 
-/// A program header (Elf64_Phdr): a piece of the program in memory.
-#[repr(C)]
-struct Segment {
-    kind: u32,
-    flags: u32,
-    offset: usize,
-    address: usize,
-    physical: usize,
-    in_file: usize,
-    in_memory: usize,
-    align: usize,
-}
-
-const PT_GNU_RELRO: u32 = 0x6474_e552;
-const PAGE: usize = 4096;
-
-/// Makes the pages read-only whose pointers `_start` has just set right.
-fn protect(base: usize, segments: &[Segment]) {
-    for segment in segments.iter().filter(|segment| segment.kind == PT_GNU_RELRO) {
-        let start = base + segment.address;
-        let end = (start + segment.in_memory) & !(PAGE - 1);
-        let start = start & !(PAGE - 1);
-        // SAFETY: the linker promises with this segment that nothing else is in the pages. What the kernel answers does
-        // not matter: the program does the same with and without.
-        unsafe { super::arch::syscall6(__NR_mprotect as usize, start, end - start, PROT_READ as usize, 0, 0, 0) };
-    }
-}
-
 /// Gives a program its entry point, a panic handler, and the functions that the compiler calls by name. For the
 /// binary only: under `cargo test` the standard library has its own.
 #[macro_export]
@@ -127,9 +100,9 @@ macro_rules! entry {
         $crate::start_in_assembly!();
 
         #[unsafe(no_mangle)]
-        extern "C" fn isopod_start(stack: *const usize, base: usize) -> ! {
-            // SAFETY: called once, by `_start`, with the stack pointer that the kernel gave and our own address.
-            let start = unsafe { $crate::sys::start::Start::read(stack, base) };
+        extern "C" fn isopod_start(stack: *const usize) -> ! {
+            // SAFETY: called once, by `_start`, with the stack pointer that the kernel gave.
+            let start = unsafe { $crate::sys::start::Start::read(stack) };
             $crate::sys::process::exit($main(&start))
         }
 

@@ -18,13 +18,16 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod terminal;
@@ -61,13 +64,16 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()

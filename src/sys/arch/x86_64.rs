@@ -30,65 +30,18 @@ pub(in crate::sys) unsafe fn syscall6(
     result
 }
 
-/// Where the kernel jumps to, with the address of argc in the stack pointer. The kernel puts the program anywhere, and
-/// nobody but we ourselves can tell its pointers: until that is done no Rust may run. Their places are in a table of
-/// the form DT_RELR (the System V ABI, "relative relocation table"): an even entry is the place of one pointer, an odd
-/// one says with its bits which of the 63 words behind the places so far are pointers. Then align the stack, and go on
-/// in Rust.
+/// Where the kernel jumps to: the stack pointer is the address of argc; align it and go on in Rust.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! start_in_assembly {
     () => {
         core::arch::global_asm!(
             ".globl _start",
-            ".hidden __ehdr_start",
-            ".hidden _DYNAMIC",
             ".type _start, @function",
             "_start:",
             "xor ebp, ebp",
             "mov rdi, rsp",
             "and rsp, -16",
-            // rsi: where we are; rbx: the table, relative to it; rcx: its size.
-            "lea rsi, [rip + __ehdr_start]",
-            "lea rdx, [rip + _DYNAMIC]",
-            "xor ebx, ebx",
-            "xor ecx, ecx",
-            "2:",
-            "mov rax, [rdx]",
-            "cmp rax, 36", // DT_RELR
-            "cmove rbx, [rdx + 8]",
-            "cmp rax, 35", // DT_RELRSZ
-            "cmove rcx, [rdx + 8]",
-            "add rdx, 16",
-            "test rax, rax", // DT_NULL
-            "jnz 2b",
-            "add rbx, rsi",
-            "add rcx, rbx",
-            // rbx: the entry; rcx: the end of the table; rdx: the word behind the places so far.
-            "3:",
-            "cmp rbx, rcx",
-            "jae 7f",
-            "mov rax, [rbx]",
-            "add rbx, 8",
-            "test al, 1",
-            "jnz 4f",
-            "lea rdx, [rax + rsi]",
-            "add [rdx], rsi",
-            "add rdx, 8",
-            "jmp 3b",
-            "4:",
-            "mov r8, rdx",
-            "add rdx, 63 * 8",
-            "5:",
-            "shr rax",
-            "jz 3b",
-            "test al, 1",
-            "jz 6f",
-            "add [r8], rsi",
-            "6:",
-            "add r8, 8",
-            "jmp 5b",
-            "7:",
             "call isopod_start",
             "ud2",
         );
