@@ -16,7 +16,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Map, Style};
 use crate::spec;
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, fd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
 
 /// Exists from the end of `create` to `start`; init reads from it.
 pub const EXEC_FIFO: &CStr = c"exec.fifo";
@@ -251,8 +251,8 @@ impl StateDir {
 
     /// In init, which shares the lock, but must not keep it when the runtime dies.
     pub fn close(self) {
-        drop((self.dir, self.root));
-        fd::close_dropped();
+        self.dir.close();
+        self.root.close();
     }
 
     /// The directory, for the other files in it.
