@@ -11,6 +11,7 @@ pub mod exec;
 mod filter;
 mod foreground;
 pub mod id;
+mod idmap;
 pub mod kill;
 pub mod list;
 pub mod pause;

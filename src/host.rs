@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caller;
+
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::AsFd;
-use crate::sys::file::{self, magic};
+use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, CWD};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +118,31 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
 pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
     let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
     Ok(lines(text(path)?).find(Line::is_unified).map_or("", |line| line.path))
+}
+
+/// The cgroup below which a user without privileges may make one and move his processes into it: beside the one that
+/// he is in, or below it, if that was delegated to him. On version 1 there is none.
+#[must_use]
+pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
+    let Cgroups::V2(hierarchy) = cgroups else { return None };
+    let mount = hierarchy.mount.to_str().ok()?;
+    let own = hierarchy.own_path.trim_end_matches('/');
+    let above = own.rfind('/').map_or("", |end| &own[..end]);
+    // The root of all of them is never a user's, but may be that of a cgroup namespace.
+    let mine = |path: &&str| {
+        let writable = |file| memory::joined(&[mount, path, file]).is_some_and(|path| file::access_write(path).is_ok());
+        writable("/") && writable("/cgroup.procs")
+    };
+    [above, own].into_iter().find(mine).map(memory::text)
+}
+
+/// Whether we are in the first user namespace, whose root is the machine's. An identity map says nothing: others may
+/// have one, too.
+#[must_use]
+pub fn is_first_user_namespace() -> bool {
+    /// PROC_USER_INIT_INO of linux/proc_ns.h.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    file::fstatat(CWD, c"/proc/self/ns/user", AtFlags::empty()).is_ok_and(|stat| stat.st_ino == FIRST)
 }
 
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here

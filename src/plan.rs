@@ -21,6 +21,7 @@ use core::fmt;
 
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
+use crate::host::caller::Caller;
 use crate::json::Map;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
@@ -44,6 +45,10 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// Who calls, if it is not root.
+    pub caller: Option<Caller>,
+    /// The cgroup below which he may make one.
+    pub cgroup_parent: &'a str,
 }
 
 /// Everything that will be done.
@@ -118,7 +123,8 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     not_yet(spec, linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
-    let namespaces = namespace::plan(linux)?;
+    let process = process::plan(process, request.listen_fds)?;
+    let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
     for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
         if !namespaces.has(kind::UTS) {
@@ -130,12 +136,19 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
+    let cgroup_name = match request.cgroup_parent {
+        "" => request.id,
+        parent => memory::format(format_args!("{parent}/{}", request.id)),
+    };
+    if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
+        warn!("linux.resources: ignored, for this user has no cgroup of his own");
+    }
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
+        cgroup: resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?,
         mounts: mount::plan(spec.mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,
@@ -145,10 +158,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::Process {
-            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
-            ..process::plan(process, request.listen_fds)?
-        },
+        process: process::Process { seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?, ..process },
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })

@@ -1,17 +1,20 @@
 //! `create` and `run`: the parent's order of steps. While init makes its file system, the runtime makes its cgroups,
 //! writes its maps and its state; they meet twice (`link::Step`).
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
 use super::filter;
 use super::foreground::{self, Init};
+use super::idmap;
 use super::process::Stat;
 use super::state::{EXEC_FIFO, Lock, State, StateDir};
 use super::{CreateRequest, Manager};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
+use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
@@ -90,20 +93,20 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     };
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
-    let cgroups = match context.manager {
-        Manager::Cgroupfs => host::cgroups()?,
-        Manager::Disabled => Cgroups::None,
-    };
+    let caller = Caller::find(context.start.euid)?;
+    let place = Place::find(context, spec, caller.is_some())?;
     let plan = memory::keep(plan::compile(
         spec,
-        &cgroups,
+        &place.cgroups,
         &plan::Request {
             id: request.id,
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
-            no_cgroups: context.manager == Manager::Disabled,
+            no_cgroups: place.none,
             listen_fds,
             preserve_fds: request.preserve_fds,
+            caller,
+            cgroup_parent: place.parent,
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -112,10 +115,44 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker =
-        Maker { context, request, until, plan, process: spec.process, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let maker = Maker {
+        context,
+        request,
+        until,
+        plan,
+        process: spec.process,
+        rootless: caller.is_some() && plan.namespaces.has(kind::USER),
+        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
+        may_lack_cgroup: !place.asked,
+    };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
+}
+
+/// Where the container's cgroup may be.
+struct Place {
+    cgroups: Cgroups<'static>,
+    /// There is none, so that limits are ignored.
+    none: bool,
+    /// The cgroup below which it is, unless the config says where.
+    parent: &'static str,
+    /// Whether the config says where.
+    asked: bool,
+}
+
+impl Place {
+    fn find(context: &super::Context, spec: &spec::Spec<'_>, rootless: bool) -> Result<Place> {
+        let asked = spec.linux.and_then(|linux| linux.cgroups_path).is_some_and(|path| !path.is_empty());
+        let nowhere = Place { cgroups: Cgroups::None, none: true, parent: "", asked };
+        if context.manager == Manager::Disabled {
+            return Ok(nowhere);
+        }
+        let cgroups = host::cgroups()?;
+        if !rootless || asked {
+            return Ok(Place { cgroups, none: false, parent: "", asked });
+        }
+        Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))
+    }
 }
 
 /// What the steps of making a container share.
@@ -126,7 +163,11 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` will need.
     process: Option<&'a spec::Process<'a>>,
-    cgroup: Cgroup<'a>,
+    /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
+    rootless: bool,
+    cgroup: Cell<Cgroup<'a>>,
+    /// Whether nobody has asked for a certain cgroup.
+    may_lack_cgroup: bool,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
@@ -190,15 +231,23 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle)?;
+        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
         let (parent, ours) = link::pair()?;
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
-        let (born_in, entered) = self.cgroup.halves();
-        let (early, late) =
-            if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
-        let doors = early.create(plan.cgroup.writes)?;
+        let whole = self.cgroup.get();
+        let (born_in, entered) = whole.halves();
+        let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
+        let (early, late, doors) = match early.create(plan.cgroup.writes) {
+            Err(error) if self.can_do_without(&error) => {
+                let none = Cgroup::new(Cgroups::None, "")?;
+                self.cgroup.set(none);
+                state.cgroup_path = "";
+                (none, None, none.create(&[])?)
+            }
+            doors => (early, late, doors?),
+        };
         undo.cgroup = Some(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -207,8 +256,11 @@ impl<'a> Maker<'_, 'a> {
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        let maps = plan.namespaces.maps.as_ref();
+        if !(self.rootless && maps.is_some()) {
+            // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        } // Else what init has in /proc would be root's, its maps, too. It follows when it is in the namespaces.
 
         match child::spawn(plan, &fds, doors.birthplace())? {
             Spawned::Init => {
@@ -219,7 +271,8 @@ impl<'a> Maker<'_, 'a> {
                 }
                 let inherited = Inherited {
                     link: ours,
-                    sources: Some(sources),
+                    bundle: self.request.bundle,
+                    sources,
                     namespaces: child::init_joins(plan).then_some(fds),
                     doors: Some(doors),
                     cgroup: late,
@@ -240,14 +293,14 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        if let Some(maps) = &plan.namespaces.maps {
-            put_proc(init.pid, "uid_map", maps.uid)?;
-            put_proc(init.pid, "gid_map", maps.gid)?;
+        if let Some(maps) = maps {
+            idmap::write(init.pid, maps, self.context.start.var("PATH"))?;
+            self.set_oom_score(init)?;
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
             late.create_closed(plan.cgroup.writes)?;
-            undo.cgroup = Some(self.cgroup);
+            undo.cgroup = Some(whole);
         }
         self.record_and_start(&mut state, dir, init, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
@@ -255,9 +308,8 @@ impl<'a> Maker<'_, 'a> {
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
     fn record_and_start(&self, state: &mut State<'a>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
-        if let Some(score) = self.plan.process.oom_score_adj {
-            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
-                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        if self.plan.namespaces.maps.is_none() {
+            self.set_oom_score(init)?;
         }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
@@ -279,6 +331,25 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
+    /// In a new user namespace before init becomes its root, and so nobody that its caller may change.
+    fn set_oom_score(&self, init: &Init) -> Result<()> {
+        let Some(score) = self.plan.process.oom_score_adj else { return Ok(()) };
+        put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+            .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
+    }
+
+    /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.
+    fn can_do_without(&self, refusal: &Error) -> bool {
+        let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].into_iter().any(|errno| refusal.is(errno));
+        if !refused || !self.may_lack_cgroup || host::is_first_user_namespace() {
+            return false;
+        }
+        if !self.plan.cgroup.writes.is_empty() {
+            warn!("{refusal}: linux.resources is ignored");
+        }
+        true
+    }
+
     fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
         match link.hear()? {
             Report::Ready => Ok(()),
@@ -291,7 +362,7 @@ impl<'a> Maker<'_, 'a> {
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.oom_killed() {
+        if self.cgroup.get().oom_killed() {
             return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
         }
         Error::says(format_args!(
@@ -303,7 +374,7 @@ impl<'a> Maker<'_, 'a> {
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
     fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
         let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
-        for place in self.cgroup.places() {
+        for place in self.cgroup.get().places() {
             let name = place.hierarchy.directory;
             let mut links: Growing<'a, &'a CStr> = Growing::new();
             let controllers = text(name);
@@ -408,7 +479,7 @@ fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
 }
 
 /// A file of a process in the host's procfs.
-fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     let path = memory::format(format_args!("/proc/{pid}/{name}"));
     let write = || {
         let path = memory::cstr(path).ok_or(Errno::INVAL)?;

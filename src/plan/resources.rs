@@ -144,6 +144,20 @@ pub fn writes<'a>(resources: &Resources<'a>, cgroups: &Cgroups<'_>) -> Result<&'
     Ok(table.writes.finish())
 }
 
+/// Whether there is more than device rules, which every config has.
+#[must_use]
+pub fn limits_something(resources: &Resources<'_>) -> bool {
+    let Resources { devices: _, memory, cpu, pids, block_io, hugepage_limits, network, rdma, unified } = resources;
+    memory.is_some()
+        || cpu.is_some()
+        || pids.is_some()
+        || block_io.is_some()
+        || !hugepage_limits.is_empty()
+        || network.is_some()
+        || !rdma.is_empty()
+        || !unified.is_empty()
+}
+
 /// Which file a field goes to, by version.
 #[derive(Clone, Copy)]
 enum Files<'a> {

@@ -29,9 +29,9 @@ impl Plan<'_> {
             writeln!(f, "join {} namespace {}", name(join.kind), text(join.path))?;
         }
         if let Some(maps) = &self.namespaces.maps {
-            for (kind, lines) in [("uid", maps.uid), ("gid", maps.gid)] {
-                for map in lines.lines() {
-                    writeln!(f, "map {kind} {map}")?;
+            for (kind, map) in [("uid", maps.uid), ("gid", maps.gid)] {
+                for line in map.lines.lines() {
+                    writeln!(f, "map {kind} {line}")?;
                 }
             }
         }

@@ -22,6 +22,7 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod process;
+mod rootless;
 mod safety;
 mod seccomp;
 mod signals;
@@ -53,6 +54,7 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         masks::cases(),
         process::cases(),
+        rootless::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),

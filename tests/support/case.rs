@@ -9,6 +9,7 @@ use super::host;
 use super::probe;
 use super::runtime::{Kind, Runtime};
 use super::sandbox::Sandbox;
+use super::user;
 
 pub type Body = fn(&Sandbox);
 
@@ -24,6 +25,10 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// An ordinary user, who may make user namespaces.
+    User,
+    /// The same with ids in `/etc/subuid`, and newuidmap(1).
+    SubordinateIds,
 }
 
 impl Need {
@@ -37,6 +42,12 @@ impl Need {
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
             Need::Probe => probe::path().err(),
+            Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
+            Need::SubordinateIds => Need::User.lacking().or_else(|| {
+                let installed = std::path::Path::new("/usr/bin/newuidmap").exists();
+                let has_ids = user::user().is_ok_and(|user| user.subuid.is_some());
+                (!installed || !has_ids).then(|| "no newuidmap, or useradd gives no subordinate ids".into())
+            }),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
         }
