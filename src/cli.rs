@@ -236,7 +236,7 @@ fn root(start: &Start, given: Option<&'static CStr>) -> &'static CStr {
 
 /// Whether we are root, and not only in a user namespace of somebody else.
 fn is_real_root(start: &Start) -> bool {
-    start.euid == 0 && host::is_first_user_namespace()
+    start.euid == 0 && !host::in_user_namespace()
 }
 
 #[cfg(test)]

@@ -111,6 +111,14 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
     }
 }
 
+/// Whether this process is in a user namespace that is not the machine's own.
+#[must_use]
+pub fn in_user_namespace() -> bool {
+    /// PROC_USER_INIT_INO of the kernel.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    file::fstatat(CWD, c"/proc/self/ns/user", AtFlags::empty()).is_ok_and(|namespace| namespace.st_ino != FIRST)
+}
+
 /// The cgroup of version 2 that a process is in, from the root of ours.
 ///
 /// # Errors
@@ -134,15 +142,6 @@ pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
         writable("/") && writable("/cgroup.procs")
     };
     [above, own].into_iter().find(mine).map(memory::text)
-}
-
-/// Whether we are in the first user namespace, whose root is the machine's. An identity map says nothing: others may
-/// have one, too.
-#[must_use]
-pub fn is_first_user_namespace() -> bool {
-    /// PROC_USER_INIT_INO of linux/proc_ns.h.
-    const FIRST: u64 = 0xEFFF_FFFD;
-    file::fstatat(CWD, c"/proc/self/ns/user", AtFlags::empty()).is_ok_and(|stat| stat.st_ino == FIRST)
 }
 
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here

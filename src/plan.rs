@@ -143,12 +143,17 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
         warn!("linux.resources: ignored, for this user has no cgroup of his own");
     }
+    let mut cgroup = resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?;
+    if request.caller.is_some() {
+        // He may not load the program, and can make no device.
+        cgroup.limits.devices = None;
+    }
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?,
+        cgroup,
         mounts: mount::plan(spec.mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,

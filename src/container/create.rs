@@ -18,6 +18,7 @@ use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::resources::Limits;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -239,12 +240,12 @@ impl<'a> Maker<'_, 'a> {
         let whole = self.cgroup.get();
         let (born_in, entered) = whole.halves();
         let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
-        let (early, late, doors) = match early.create(plan.cgroup.writes) {
+        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
             Err(error) if self.can_do_without(&error) => {
                 let none = Cgroup::new(Cgroups::None, "")?;
                 self.cgroup.set(none);
                 state.cgroup_path = "";
-                (none, None, none.create(&[])?)
+                (none, None, none.create(&Limits::default())?)
             }
             doors => (early, late, doors?),
         };
@@ -299,7 +300,7 @@ impl<'a> Maker<'_, 'a> {
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
-            late.create_closed(plan.cgroup.writes)?;
+            late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(whole);
         }
         self.record_and_start(&mut state, dir, init, &parent)?;
@@ -341,10 +342,10 @@ impl<'a> Maker<'_, 'a> {
     /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.
     fn can_do_without(&self, refusal: &Error) -> bool {
         let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].into_iter().any(|errno| refusal.is(errno));
-        if !refused || !self.may_lack_cgroup || host::is_first_user_namespace() {
+        if !refused || !self.may_lack_cgroup || !host::in_user_namespace() {
             return false;
         }
-        if !self.plan.cgroup.writes.is_empty() {
+        if !self.plan.cgroup.limits.writes.is_empty() {
             warn!("{refusal}: linux.resources is ignored");
         }
         true

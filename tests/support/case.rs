@@ -29,6 +29,8 @@ pub enum Need {
     User,
     /// The same with ids in `/etc/subuid`, and newuidmap(1).
     SubordinateIds,
+    /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
+    DeviceRules,
 }
 
 impl Need {
@@ -41,6 +43,10 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::DeviceRules => host::controller("devices")
+                .or_else(|| host::unified("memory"))
+                .is_none()
+                .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
             Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
             Need::SubordinateIds => Need::User.lacking().or_else(|| {
