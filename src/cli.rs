@@ -14,6 +14,7 @@ pub mod list;
 pub mod options;
 pub mod owner;
 pub mod pause;
+pub mod plan;
 pub mod ps;
 mod regex;
 pub mod report;

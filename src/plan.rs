@@ -10,6 +10,7 @@ pub mod identity;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
+mod page;
 pub mod process;
 pub mod resources;
 pub mod seccomp;

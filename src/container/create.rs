@@ -19,6 +19,7 @@ use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::resources::Limits;
+use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -85,13 +86,75 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
     process::umask(0);
 
-    let opened;
-    let bundle = if request.bundle == c"." {
-        CWD
-    } else {
-        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-        opened.as_fd()
+    let bundle = open_bundle(request)?;
+    let Decided { spec, plan, place, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
+    check_terminal(plan, request, until)?;
+    if log::enabled(log::Level::Debug) {
+        show(context, plan, &place, false).lines().for_each(|line| debug!("{line}"));
+    }
+
+    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
+    let maker = Maker {
+        context,
+        request,
+        until,
+        plan,
+        process: spec.process,
+        rootless,
+        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
+        may_lack_cgroup: !place.asked,
     };
+    let dir = StateDir::create(context, request.id)?;
+    maker.make(dir, bundle.as_fd())
+}
+
+/// What `run` would do with the same request, for people or as JSON. Nothing is done.
+///
+/// # Errors
+/// Whatever is wrong with the config.
+pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
+    let bundle = open_bundle(request)?;
+    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
+    Ok(show(context, decided.plan, &decided.place, as_json))
+}
+
+fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
+    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
+    let shown = Shown { plan, cgroups: &place.cgroups, state };
+    if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
+}
+
+fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
+    if request.bundle == c"." {
+        return Ok(Bundle(None));
+    }
+    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
+}
+
+/// The bundle's directory, or the current one.
+struct Bundle(Option<OwnedFd>);
+
+impl Bundle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+}
+
+/// What is known before anything has happened.
+struct Decided {
+    spec: &'static spec::Spec<'static>,
+    plan: &'static Plan<'static>,
+    place: Place,
+    /// Whether the caller is not root.
+    rootless: bool,
+}
+
+fn decide(
+    context: &super::Context,
+    request: &CreateRequest,
+    bundle: BorrowedFd<'_>,
+    listen_fds: u32,
+) -> Result<Decided> {
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let caller = Caller::find(context.start.euid)?;
@@ -110,24 +173,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             cgroup_parent: place.parent,
         },
     )?);
-    check_terminal(plan, request, until)?;
-    if log::enabled(log::Level::Debug) {
-        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
-    }
-
-    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker = Maker {
-        context,
-        request,
-        until,
-        plan,
-        process: spec.process,
-        rootless: caller.is_some() && plan.namespaces.has(kind::USER),
-        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
-        may_lack_cgroup: !place.asked,
-    };
-    let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle)
+    Ok(Decided { spec, plan, place, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
 }
 
 /// Where the container's cgroup may be.

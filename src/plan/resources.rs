@@ -12,6 +12,9 @@ use crate::spec::{BlockIo, Cpu, Linux, Memory, Network, Resources};
 use crate::sys::bpf::Instruction;
 use crate::sys::memory::{self, Growing};
 
+/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
+pub static COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
+
 /// The container's cgroup.
 #[derive(Clone, Copy, Debug)]
 pub struct Cgroup<'a> {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod plan;
 mod process;
 mod rootless;
 mod safety;
@@ -55,6 +56,7 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         device_rules::cases(),
         masks::cases(),
+        plan::cases(),
         process::cases(),
         rootless::cases(),
         budget::cases(),
