@@ -54,7 +54,7 @@ fn help(name: &'static str, pid: i32, map: &Map<'_>, path: Option<&CStr>) -> Res
     let args = process::Vector::new(words.as_slice());
     let env = process::Vector::new(&[]);
     let (said, says) = file::pipe().context("pipe2", name)?;
-    match process::clone3(0, None).context("clone3", name)? {
+    match process::fork().context("clone", name)? {
         Clone::Child => {
             let _ = fd::dup_to_standard(&says, 2);
             process::execve(program, &args, &env);

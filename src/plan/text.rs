@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
 use super::device::{Device, LINKS};
+use super::hooks::{Hook, Hooks, STAGES};
 use super::identity::{Capabilities, User};
 use super::limits::{RESOURCES, Rlimit};
 use super::mount::{Change, Mount, Propagation, What};
@@ -61,6 +62,7 @@ impl Shown<'_> {
             process,
             preserve_fds,
             annotations,
+            hooks,
         } = self.plan;
         page.one("id", Text(id));
         page.one("state", Text(self.state));
@@ -109,6 +111,32 @@ impl Shown<'_> {
             ("propagation", Text(propagation_name(propagation))),
         ]);
         fill_process(page, process, *preserve_fds);
+        fill_hooks(page, hooks);
+    }
+}
+
+/// By their stages, which are not all at the end.
+fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
+    page.section("hooks", &[15]);
+    for (stage, (name, _)) in hooks.all().zip(STAGES) {
+        for Hook { path, args, env, timeout } in stage {
+            let [args, env] = [args, env].map(|words| {
+                let mut texts = Growing::new();
+                words.iter().for_each(|word| texts.push(text(word)));
+                &*texts.finish()
+            });
+            let timeout = timeout.map_or("", |seconds| memory::format(format_args!("at most {seconds} s")));
+            page.row(&[
+                ("stage", Text(name)),
+                ("path", Text(text(path))),
+                ("args", Words(args)),
+                ("env", Words(env)),
+                ("timeout", Text(timeout)),
+            ]);
+        }
+    }
+    for (name, path) in ["hooksStdout", "hooksStderr"].into_iter().zip(hooks.output) {
+        page.one(name, Text(path.map_or("", text)));
     }
 }
 
