@@ -8,12 +8,14 @@ pub mod device;
 pub mod exec;
 pub mod hooks;
 pub mod identity;
+pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
 mod page;
 pub mod process;
 pub mod resources;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
 pub mod text;
@@ -22,8 +24,8 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::error::{Error, Result};
-use crate::host::Cgroups;
 use crate::host::caller::Caller;
+use crate::host::{Cgroups, Security};
 use crate::json::Map;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
@@ -51,6 +53,8 @@ pub struct Request<'a> {
     pub caller: Option<Caller>,
     /// The cgroup below which he may make one.
     pub cgroup_parent: &'a str,
+    /// What the host can confine by; only looked at if the config has a label.
+    pub security: Security,
 }
 
 /// Everything that will be done.
@@ -126,7 +130,9 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
-    let process = process::plan(process, request.listen_fds)?;
+    let mut process = process::plan(process, request.listen_fds, request.security)?;
+    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
     let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
     for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
@@ -166,7 +172,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::Process { seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?, ..process },
+        process,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
@@ -176,11 +182,8 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
 /// What the config may ask for and we cannot do: refused by name rather than ignored.
 fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
-    refuse.any("timeOffsets", !linux.time_offsets.is_empty())?;
     refuse.any("netDevices", !linux.net_devices.is_empty())?;
     refuse.any("intelRdt", linux.intel_rdt.is_some())?;
-    refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
-    refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
     Ok(())
 }

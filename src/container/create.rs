@@ -5,6 +5,7 @@ use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::idmap;
@@ -104,6 +105,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let listen_fds = listen_fds(context)?;
     let preserved = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
+    let exe = exe::protect(context)?;
     process::umask(0);
 
     let bundle = open_bundle(request)?;
@@ -125,7 +127,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         may_lack_cgroup: !place.asked,
     };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle.as_fd())
+    maker.make(dir, bundle.as_fd(), exe)
 }
 
 /// What `run` would do with the same request, for people or as JSON. Nothing is done.
@@ -191,6 +193,7 @@ fn decide(
             preserve_fds: request.preserve_fds,
             caller,
             cgroup_parent: place.parent,
+            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
     Ok(Decided { spec, plan, place, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
@@ -264,9 +267,9 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
-        let master = self.make_or_undo(&mut undo, bundle)?;
+        let master = self.make_or_undo(&mut undo, bundle, exe)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
@@ -277,7 +280,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -335,8 +338,15 @@ impl<'a> Maker<'_, 'a> {
             security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
         } // Else what init has in /proc would be root's, its maps, too. It follows when it is in the namespaces.
 
+        if plan.namespaces.new & kind::PID == 0 {
+            // Others than we will see init at once.
+            exe.close();
+        }
+
         match child::spawn(plan, &fds, doors.birthplace())? {
             Spawned::Init => {
+                // The runtime, which has more time, is the last to close it.
+                exe.close();
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
                 if let Some(dir) = undo.dir.take() {
@@ -377,6 +387,8 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(whole);
         }
+        // Before anything of the container runs, and after init has let go of it.
+        exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
@@ -393,9 +405,14 @@ impl<'a> Maker<'_, 'a> {
         if self.plan.namespaces.maps.is_none() {
             self.set_oom_score(init)?;
         }
+        if self.plan.namespaces.has(kind::USER) {
+            init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
+        }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
         state.process = self.spec.process;
+        state.memory_policy = self.spec.linux.and_then(|linux| linux.memory_policy);
+        state.personality = self.spec.linux.and_then(|linux| linux.personality);
         state.hooks = hooks::later(self.spec.hooks);
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
@@ -479,6 +496,13 @@ impl<'a> Maker<'_, 'a> {
         }
         list.finish()
     }
+}
+
+/// Whether it names a label of a security module.
+fn is_labelled(spec: &spec::Spec<'_>) -> bool {
+    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
+    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
+    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
 }
 
 /// Reads the config, from the bundle unless the caller names another file.

@@ -8,6 +8,7 @@ use core::fmt::{self, Display, Formatter};
 use super::device::{Device, LINKS};
 use super::hooks::{Hook, Hooks, STAGES};
 use super::identity::{Capabilities, User};
+use super::label::Labels;
 use super::limits::{RESOURCES, Rlimit};
 use super::mount::{Change, Mount, Propagation, What};
 use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
@@ -15,6 +16,9 @@ use super::page::Page;
 use super::page::Value::{Flag, Number, Text, Words};
 use super::process::Process;
 use super::resources::{COUNTED, Cgroup, Devices, Limits, Otherwise, Write};
+use super::scheduling::{
+    FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, PERSONALITIES, POLICIES, Scheduling,
+};
 use super::sysctl::Sysctl;
 use super::{Path, Plan, Root};
 use crate::ebpf::Rule;
@@ -24,6 +28,7 @@ use crate::sys::file::{FileType, major, minor};
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
 use crate::sys::namespace::kind;
+use crate::sys::sched::SchedAttr;
 use crate::sys::security::filter_flag;
 
 /// The plan, to be printed: `Display` for people, `{:#}` as JSON.
@@ -141,13 +146,17 @@ fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
 }
 
 fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
-    let Namespaces { new, join, maps } = namespaces;
+    let Namespaces { new, join, maps, time_offsets } = namespaces;
     page.section("namespaces", &[8, 6]);
     for (name, _) in KINDS.iter().filter(|(_, kind)| new & kind != 0) {
         page.row(&[("type", Text(name)), ("how", Text("new"))]);
     }
     for Join { kind, path, index: _ } in *join {
         page.row(&[("type", Text(name(*kind))), ("how", Text("joined")), ("path", Text(text(path)))]);
+    }
+    page.section("timeOffsets", &[]);
+    for line in time_offsets.unwrap_or("").lines() {
+        page.row(&[("offset", Text(line))]);
     }
     let Some(Maps { uid, gid }) = maps else { return };
     for (field, map, helper) in [("uidMappings", uid, "newuidmap"), ("gidMappings", gid, "newgidmap")] {
@@ -300,9 +309,12 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         capabilities,
         rlimits,
         no_new_privs,
+        scheduling,
+        labels,
         seccomp,
         oom_score_adj: _,
     } = process;
+    fill_scheduling(page, scheduling);
     page.section("rlimits", &[10, 10]);
     for Rlimit { resource, soft, hard, index: _ } in *rlimits {
         let kind = RESOURCES.get(*resource as usize).unwrap_or(&"?");
@@ -334,12 +346,14 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
     if let Some(Filter { program, flags, notifies: _ }) = seccomp {
         let mut names = Growing::new();
-        let given = filter_flag::NAMES.iter().filter(|(_, flag)| flags & flag != 0);
-        given.for_each(|(name, _)| names.push(*name));
+        push_names(&mut names, filter_flag::NAMES, *flags);
         let length = memory::format(format_args!("{} instructions", program.len()));
         page.section("seccomp", &[]);
         page.row(&[("program", Text(length)), ("flags", Words(names.as_slice()))]);
     }
+    let Labels { apparmor, selinux } = labels;
+    page.one("apparmor", Text(apparmor.map_or("", text)));
+    page.one("selinux", Text(selinux.map_or("", text)));
     let last = memory::format(format_args!("3 to {}", 2 + preserve_fds));
     page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
     page.section("env", &[]);
@@ -349,6 +363,55 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     let mut words = Growing::new();
     args.iter().for_each(|word| words.push(text(word)));
     page.one("args", Words(words.as_slice()));
+}
+
+fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
+    // The affinity is only for `exec`.
+    let Scheduling { scheduler, io_priority, affinity: _, memory, personality } = scheduling;
+    if let Some(attr) = scheduler {
+        let SchedAttr { size: _, policy, flags, nice, priority, runtime, deadline, period, util_min, util_max } = *attr;
+        let mut words = Growing::new();
+        let numbers = [
+            ("priority", u64::from(priority)),
+            ("runtime", runtime),
+            ("deadline", deadline),
+            ("period", period),
+            ("util_min", u64::from(util_min)),
+            ("util_max", u64::from(util_max)),
+        ];
+        for (name, number) in numbers.into_iter().filter(|(_, number)| *number != 0) {
+            words.push(memory::format(format_args!("{name}={number}")));
+        }
+        if nice != 0 {
+            words.push(memory::format(format_args!("nice={nice}")));
+        }
+        push_names(&mut words, &FLAGS, flags as u32);
+        page.section("scheduler", &[]);
+        page.row(&[("policy", Text(word(&POLICIES, policy))), ("options", Words(words.as_slice()))]);
+    }
+    if let Some(priority) = io_priority {
+        let class = word(&IO_CLASSES, priority >> 13);
+        page.one("ioPriority", Text(memory::format(format_args!("{class} {}", priority & 7))));
+    }
+    if let Some(MemoryPolicy { mode, nodes }) = memory {
+        let mut words = Growing::new();
+        // The flags are above the modes.
+        push_names(&mut words, &MEMORY_FLAGS, *mode);
+        for node in (0..nodes.len() * 64).filter(|bit| nodes[bit / 64] >> (bit % 64) & 1 != 0) {
+            words.push(memory::format(format_args!("node={node}")));
+        }
+        page.section("memoryPolicy", &[]);
+        page.row(&[("mode", Text(word(&MEMORY_MODES, mode & 0xff))), ("options", Words(words.as_slice()))]);
+    }
+    page.one("personality", Text(personality.map_or("", |domain| word(&PERSONALITIES, domain))));
+}
+
+fn word(table: &'static [(&str, u32)], number: u32) -> &'static str {
+    table.iter().find(|(_, known)| *known == number).map_or("?", |(name, _)| name)
+}
+
+fn push_names<'a>(words: &mut Growing<'a, &'a str>, table: &'static [(&str, u32)], bits: u32) {
+    table.iter().filter(|(_, bit)| bits & bit != 0).for_each(|(name, _)| words.push(*name));
 }
 
 /// An attribute, and what says that it is not there.

@@ -17,6 +17,7 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
@@ -27,6 +28,7 @@ mod plan;
 mod process;
 mod rootless;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod terminal;
@@ -64,6 +66,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
         hooks::cases(),
         cli::cases(),
@@ -72,6 +75,7 @@ fn cases() -> Vec<Case> {
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()

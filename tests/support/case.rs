@@ -29,6 +29,8 @@ pub enum Need {
     User,
     /// The same with ids in `/etc/subuid`, and newuidmap(1).
     SubordinateIds,
+    /// At least so many processors that this process may run on.
+    Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
     DeviceRules,
 }
@@ -54,6 +56,9 @@ impl Need {
                 let has_ids = user::user().is_ok_and(|user| user.subuid.is_some());
                 (!installed || !has_ids).then(|| "no newuidmap, or useradd gives no subordinate ids".into())
             }),
+            Need::Processors(count) => std::thread::available_parallelism()
+                .is_ok_and(|have| have.get() < count)
+                .then(|| format!("fewer than {count} processors")),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
         }
