@@ -25,7 +25,9 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod plan;
 mod process;
+mod rootless;
 mod safety;
 mod scheduling;
 mod seccomp;
@@ -58,8 +60,10 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         device_rules::cases(),
         masks::cases(),
+        plan::cases(),
         process::cases(),
         binary::cases(),
+        rootless::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
