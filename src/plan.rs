@@ -45,6 +45,8 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// NOTIFY_SOCKET of the caller's environment, and the directory on the host that is mounted there.
+    pub notify: Option<[&'a str; 2]>,
 }
 
 /// Everything that will be done.
@@ -114,7 +116,9 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if spec.oci_version.is_none() {
         return Err(missing("ociVersion"));
     }
-    let process = spec.process.ok_or_else(|| missing("process"))?;
+    let process = *spec.process.ok_or_else(|| missing("process"))?;
+    let (process, mounts) =
+        request.notify.map_or((process, spec.mounts), |notify| notified(process, spec.mounts, notify));
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
     not_yet(linux)?;
@@ -134,11 +138,12 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let domainname = spec.domainname.filter(|name| !name.is_empty());
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
+    let planned = process::plan(&process, request.listen_fds)?;
     Ok(Plan {
         id: request.id,
         namespaces,
         cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
-        mounts: mount::plan(spec.mounts, root.propagation)?,
+        mounts: mount::plan(mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths)?,
@@ -149,12 +154,30 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         keyring,
         process: process::Process {
             seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
-            ..process::plan(process, request.listen_fds)?
+            user: identity::User { keep_groups: identity::keeps_groups(&spec.annotations), ..planned.user },
+            ..planned
         },
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
     })
+}
+
+/// The container's own NOTIFY_SOCKET, in a directory where the supervisor's is on the host.
+fn notified<'a>(
+    process: spec::Process<'a>,
+    mounts: &'a [spec::Mount<'a>],
+    [path, host]: [&'a str; 2],
+) -> (spec::Process<'a>, &'a [spec::Mount<'a>]) {
+    let variable = memory::format(format_args!("NOTIFY_SOCKET={path}/notify"));
+    let mount = spec::Mount {
+        destination: Some(path),
+        kind: Some("bind"),
+        source: Some(host),
+        options: Some(&["bind", "ro", "nosuid", "nodev", "noexec"]),
+        ..spec::Mount::default()
+    };
+    (spec::Process { env: exec::both(process.env, &[variable]), ..process }, exec::both(mounts, &[mount]))
 }
 
 /// What the config may ask for and we cannot do: refused by name rather than ignored.

@@ -20,6 +20,7 @@ pub(super) fn request(given: &Given) -> Result<CreateRequest, Failure> {
         config: given.value(&verbs::CONFIG),
         console_socket: given.value(&verbs::CONSOLE_SOCKET),
         pid_file: given.value(&verbs::PID_FILE),
+        pidfd_socket: given.value(&verbs::PIDFD_SOCKET),
         preserve_fds: preserve_fds(given)?,
         detach: given.has(&verbs::DETACH),
         keep: given.has(&verbs::KEEP),

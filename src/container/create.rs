@@ -6,9 +6,10 @@ use core::ffi::CStr;
 use super::child::{self, Spawned};
 use super::filter;
 use super::foreground::{self, Init};
+use super::notify::{self, Notify};
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, hooks};
+use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -42,12 +43,16 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
+        if let Some(notify) = &made.notify {
+            notify.wait(made.init.pidfd.as_fd(), made.init.pid)?;
+        }
         return Ok(0);
     }
     fd::close_dropped();
+    let notify = made.notify.as_ref();
     let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master)?,
-        None => foreground::supervise(&made.init)?,
+        Some(master) => foreground::relay(&made.init, master, notify)?,
+        None => foreground::supervise(&made.init, notify)?,
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -79,6 +84,7 @@ struct Made<'a> {
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
+    notify: Option<Notify>,
 }
 
 impl<'a> Made<'a> {
@@ -114,6 +120,14 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         Manager::Cgroupfs => host::cgroups()?,
         Manager::Disabled => Cgroups::None,
     };
+    let supervisor = notify::wanted(context);
+    let notify = match supervisor {
+        Some(path) => {
+            let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
+            Some([text(path), host])
+        }
+        None => None,
+    };
     let plan = memory::keep(plan::compile(
         spec,
         &cgroups,
@@ -124,6 +138,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             no_cgroups: context.manager == Manager::Disabled,
             listen_fds,
             preserve_fds: request.preserve_fds,
+            notify,
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -132,7 +147,8 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker = Maker { context, request, until, plan, spec, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let cgroup = Cgroup::new(cgroups, plan.cgroup.path)?;
+    let maker = Maker { context, request, until, plan, spec, cgroup, supervisor };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
 }
@@ -146,6 +162,8 @@ struct Maker<'r, 'a> {
     /// As the config has it: what `exec` and hooks will need.
     spec: &'a spec::Spec<'a>,
     cgroup: Cgroup<'a>,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
@@ -177,15 +195,44 @@ impl Drop for Undo<'_> {
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
+        let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
+        // To be undone with all the rest if that is refused.
+        let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
+        let Some(dir) = &undo.dir else { return Err(self.incomplete()) };
+        let notify = match self.supervisor {
+            Some(supervisor) => {
+                notify::make_directory(dir)?;
+                if self.until == Until::Started { Notify::listen(dir, supervisor)? } else { None }
+            }
+            None => None,
+        };
         let master = self.make_or_undo(&mut undo, bundle)?;
+        if let Some(init) = &undo.init {
+            for socket in pidfd_sockets.iter().flatten() {
+                send_pidfd(socket, "standard", &init.pidfd)?;
+            }
+        }
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks.take() })
+                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify })
             }
-            _ => Err(Error::because("create", self.request.id, "something is missing")),
+            _ => Err(self.incomplete()),
         }
+    }
+
+    #[cold]
+    fn incomplete(&self) -> Error {
+        Error::because("create", self.request.id, "something is missing")
+    }
+
+    /// crun's annotation for the same.
+    fn pidfd_receiver(&self) -> Result<Option<OwnedFd>> {
+        let Some(path) = self.plan.annotations.get("run.oci.pidfd_receiver") else { return Ok(None) };
+        let path =
+            memory::cstr(path).ok_or(Error::because("connect to the pidfd socket", path, "contains a NUL byte"))?;
+        connect_for_pidfd(path).map(Some)
     }
 
     fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
@@ -253,7 +300,7 @@ impl<'a> Maker<'_, 'a> {
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     answer,
-                    hooks: undo.hooks.take(),
+                    hooks: undo.hooks,
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -276,7 +323,7 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
-        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
@@ -286,7 +333,7 @@ impl<'a> Maker<'_, 'a> {
         state: &mut State<'a>,
         dir: &StateDir,
         init: &Init,
-        hooks: Option<&Runner<'a>>,
+        hooks: Option<Runner<'a>>,
         link: &link::Parent,
     ) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
@@ -507,8 +554,4 @@ fn absolute(path: &'static CStr) -> Result<&'static str> {
 fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
     let root = root.to_str().unwrap_or("?");
     if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
-}
-
-fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
 }

@@ -30,8 +30,6 @@ pub struct Entering<'a> {
     pub console: Option<OwnedFd>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
-    /// How many of them are the caller's LISTEN_FDS.
-    pub listen_fds: u32,
     /// The signals that the caller ignores, bit 0 for the first.
     pub ignored: u32,
     /// The signal mask that the caller had.
@@ -68,7 +66,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     drop(init);
     let user_namespace = namespaces & kind::USER != 0;
     if user_namespace {
-        identity::become_root()?;
+        identity::become_root(&planned.user)?;
     }
     // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
     if let Some(name) = keyring {
@@ -87,8 +85,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::find(planned)?;
     let args = process::Vector::new(planned.args);
-    let [count, pid] = listening(entering.listen_fds);
-    let env = exec::environment(planned, &[home, count, pid]);
+    let env = exec::environment(planned, home);
     exec::reset_signals(entering.ignored, entering.signal_mask);
     if !link.ready() {
         // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
@@ -125,14 +122,4 @@ fn set_oom_score(score: i32) -> Result<()> {
     file::put(CWD, c"/proc/self/oom_score_adj", text.as_bytes())
         .context("write", "/proc/self/oom_score_adj")
         .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
-}
-
-/// What sd_listen_fds(3) wants to see. Only now we know our number in the container.
-fn listening(count: u32) -> [Option<&'static CStr>; 2] {
-    if count == 0 {
-        return [None; 2];
-    }
-    let count = memory::format(format_args!("LISTEN_FDS={count}"));
-    let pid = memory::format(format_args!("LISTEN_PID={}", process::getpid()));
-    [memory::cstr(count), memory::cstr(pid)]
 }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::identity::Capabilities;
+use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
@@ -11,8 +11,8 @@ use crate::sys::{AsFd, fd, memory, process, security};
 use crate::warn;
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such.
-pub(super) fn become_root() -> Result<()> {
-    match security::setgroups(&[]) {
+pub(super) fn become_root(user: &User<'_>) -> Result<()> {
+    match if user.keep_groups { Ok(()) } else { security::setgroups(&[]) } {
         // A namespace may deny it for good: user_namespaces(7).
         Ok(()) | Err(Errno::PERM) => {}
         Err(errno) => return Err(Error::errno("setgroups", "of the user namespace's root", errno)),
@@ -54,7 +54,7 @@ pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Re
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
     drop_bounding(capabilities.bounding)?;
-    match security::setgroups(user.groups) {
+    match if user.keep_groups { Ok(()) } else { security::setgroups(user.groups) } {
         Ok(()) => {}
         // Denied in this user namespace for good; then there must be none to set.
         Err(Errno::PERM) if user_namespace && user.groups.is_empty() => {}

@@ -31,7 +31,7 @@ pub fn join(plan: &Plan<'_>, fds: &FdList, which: u64) -> Result<()> {
     }
     let Some(user) = user else { return Ok(()) };
     one(&joins[user], user, fds).map_err(|errno| failed(&joins[user], errno))?;
-    identity::become_root()?;
+    identity::become_root(&plan.process.user)?;
     for (place, join) in joins.iter().enumerate().filter(|(_, join)| refused & join.kind != 0) {
         one(join, place, fds).map_err(|errno| failed(join, errno))?;
     }

@@ -25,6 +25,8 @@ pub struct Request<'a> {
     pub cwd: Option<&'a str>,
     pub terminal: Option<bool>,
     pub no_new_privs: bool,
+    /// LISTEN_FDS of the caller's environment.
+    pub listen_fds: u32,
 }
 
 /// A user and a group.
@@ -83,9 +85,9 @@ pub fn plan<'a>(
     wanted.user = Some(user);
 
     let planned = if request.args.is_empty() {
-        process::plan(&wanted, 0)
+        process::plan(&wanted, request.listen_fds)
     } else {
-        process::with_args(&wanted, memory::copy(request.args), 0)
+        process::with_args(&wanted, memory::copy(request.args), request.listen_fds)
     };
     let mut planned = planned.map_err(|error: Error| error.doing(document))?;
     // Never inheritable, and so not ambient: a file with inheritable capabilities would give what nobody asked for
@@ -111,7 +113,7 @@ fn or_of_config<'a>(given: &spec::Process<'a>, config: &spec::Process<'a>) -> sp
     }
 }
 
-fn both<'a, T: Copy + 'a>(first: &'a [T], then: &'a [T]) -> &'a [T] {
+pub(super) fn both<'a, T: Copy + 'a>(first: &'a [T], then: &[T]) -> &'a [T] {
     if then.is_empty() {
         return first;
     }
@@ -212,6 +214,7 @@ mod tests {
             cwd: Some("/d"),
             terminal: Some(true),
             no_new_privs: true,
+            listen_fds: 0,
         };
         let planned = plan(&CONFIG, None, &request).expect("good");
         assert_eq!(planned.args, [c"x", c"\xff"]);

@@ -129,8 +129,11 @@ impl Plan<'_> {
         }
         writeln!(f, "cwd {}", text(process.cwd))?;
         write!(f, "user {}:{}", process.user.uid, process.user.gid)?;
-        for group in process.user.groups {
+        for group in process.user.groups.iter().filter(|_| !process.user.keep_groups) {
             write!(f, " +{group}")?;
+        }
+        if process.user.keep_groups {
+            f.write_str(" and the caller's groups")?;
         }
         writeln!(f, ", umask {:04o}", process.user.umask)?;
         let sets = &process.capabilities;

@@ -27,6 +27,7 @@ mod process;
 mod safety;
 mod seccomp;
 mod signals;
+mod supervision;
 mod terminal;
 mod verbs;
 
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
+        supervision::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
