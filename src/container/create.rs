@@ -139,6 +139,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             listen_fds,
             preserve_fds: request.preserve_fds,
             notify,
+            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -340,9 +341,14 @@ impl<'a> Maker<'_, 'a> {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
+        if self.plan.namespaces.has(kind::USER) {
+            init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
+        }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
         state.process = self.spec.process;
+        state.memory_policy = self.spec.linux.and_then(|linux| linux.memory_policy);
+        state.personality = self.spec.linux.and_then(|linux| linux.personality);
         state.hooks = hooks::later(self.spec.hooks);
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
@@ -407,6 +413,13 @@ impl<'a> Maker<'_, 'a> {
         }
         list.finish()
     }
+}
+
+/// Whether it names a label of a security module.
+fn is_labelled(spec: &spec::Spec<'_>) -> bool {
+    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
+    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
+    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
 }
 
 /// Reads the config, from the bundle unless the caller names another file.

@@ -25,6 +25,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod supervision;
@@ -70,6 +71,7 @@ fn cases() -> Vec<Case> {
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use isopod::host::{Cgroups, Hierarchy};
+use isopod::host::{AppArmor, Cgroups, Hierarchy, Security};
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
 use jzon::JsonValue;
@@ -144,8 +144,16 @@ fn outcome(name: &str, config: &str) -> Result<String, String> {
 fn request(name: &str) -> Request<'_> {
     let plain = Request { id: "golden", ..Request::default() };
     match name {
-        "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
+        "request" => Request {
+            no_pivot: true,
+            no_new_keyring: true,
+            listen_fds: 2,
+            preserve_fds: 1,
+            notify: Some(["/run/supervisor", "/state/golden/notify"]),
+            ..plain
+        },
         "unmanaged" => Request { no_cgroups: true, ..plain },
+        "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
     }
 }
