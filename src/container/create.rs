@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::notify::{self, Notify};
@@ -105,6 +106,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let listen_fds = listen_fds(context)?;
     let preserved = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
+    let exe = exe::protect(context)?;
     process::umask(0);
 
     let opened;
@@ -151,7 +153,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let cgroup = Cgroup::new(cgroups, plan.cgroup.path)?;
     let maker = Maker { context, request, until, plan, spec, cgroup, supervisor };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle)
+    maker.make(dir, bundle, exe)
 }
 
 /// What the steps of making a container share.
@@ -194,7 +196,7 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
@@ -207,7 +209,7 @@ impl<'a> Maker<'_, 'a> {
             }
             None => None,
         };
-        let master = self.make_or_undo(&mut undo, bundle)?;
+        let master = self.make_or_undo(&mut undo, bundle, exe)?;
         if let Some(init) = &undo.init {
             for socket in pidfd_sockets.iter().flatten() {
                 send_pidfd(socket, "standard", &init.pidfd)?;
@@ -236,7 +238,7 @@ impl<'a> Maker<'_, 'a> {
         connect_for_pidfd(path).map(Some)
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -283,8 +285,15 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
+        if plan.namespaces.new & kind::PID == 0 {
+            // Others than we will see init at once.
+            exe.close();
+        }
+
         match child::spawn(plan, &fds, doors.birthplace())? {
             Spawned::Init => {
+                // The runtime, which has more time, is the last to close it.
+                exe.close();
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
                 if let Some(dir) = undo.dir.take() {
@@ -324,6 +333,8 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
+        // Before anything of the container runs, and after init has let go of it.
+        exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
