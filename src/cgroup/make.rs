@@ -7,16 +7,13 @@ use heapless::Vec;
 use super::device::Guard;
 use super::{Cgroup, Cgroups, Context, Errno, Error, Place, Result, number};
 use crate::debug;
-use crate::plan::resources::{Limits, Otherwise, Write};
+use crate::plan::resources::{COUNTED, Limits, Otherwise, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
 
 /// The kernel has 14 controllers; the rest is for named hierarchies.
 const MOST: usize = 32;
-
-/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
-const COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
 
 /// Open doors into a cgroup. They close when this is dropped; in the child, when it becomes another program.
 pub struct Doors<'a> {
@@ -203,17 +200,6 @@ impl<'a> Cgroup<'a> {
         let tasks = file::openat(CWD, place.file("tasks"), OFlags::WRONLY, Mode::empty())
             .context_with("open", format_args!("{}/tasks", place.name()))?;
         doors.tasks.push((tasks, *place)).map_err(|_| Error::because("enter cgroup", self.path, "over 32 hierarchies"))
-    }
-
-    /// Moves a process from outside into all hierarchies, at the price of the lock: where the kernel has no
-    /// CLONE_INTO_CGROUP (before 5.7), and for processes that we did not clone.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn join(&self, pid: i32) -> Result<()> {
-        let mut digits = [0; 20];
-        let pid = crate::sys::decimal(u64::from(pid.unsigned_abs()), &mut digits);
-        self.places.iter().try_for_each(|place| place.write("cgroup.procs", pid).map_err(|errno| refused(place, errno)))
     }
 
     /// Writes limits of a cgroup that exists.

@@ -1,23 +1,29 @@
 //! `create` and `run`: the parent's order of steps. While init makes its file system, the runtime makes its cgroups,
 //! writes its maps and its state; they meet twice (`link::Step`).
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
 use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
+use super::idmap;
+use super::notify::{self, Notify};
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, hooks};
+use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::hook::Runner;
+use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::hooks::Stage;
+use crate::plan::resources::Limits;
+use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -43,12 +49,16 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
+        if let Some(notify) = &made.notify {
+            notify.wait(made.init.pidfd.as_fd(), made.init.pid)?;
+        }
         return Ok(0);
     }
     fd::close_dropped();
+    let notify = made.notify.as_ref();
     let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master)?,
-        None => foreground::supervise(&made.init)?,
+        Some(master) => foreground::relay(&made.init, master, notify)?,
+        None => foreground::supervise(&made.init, notify)?,
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -80,6 +90,7 @@ struct Made<'a> {
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
+    notify: Option<Notify>,
 }
 
 impl<'a> Made<'a> {
@@ -103,41 +114,133 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let exe = exe::protect(context)?;
     process::umask(0);
 
-    let opened;
-    let bundle = if request.bundle == c"." {
-        CWD
-    } else {
-        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-        opened.as_fd()
+    let bundle = open_bundle(request)?;
+    let Decided { spec, plan, place, supervisor, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
+    check_terminal(plan, request, until)?;
+    if log::enabled(log::Level::Debug) {
+        show(context, plan, &place, false).lines().for_each(|line| debug!("{line}"));
+    }
+
+    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
+    let maker = Maker {
+        context,
+        request,
+        until,
+        plan,
+        spec,
+        supervisor,
+        rootless,
+        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
+        may_lack_cgroup: !place.asked,
     };
+    let dir = StateDir::create(context, request.id)?;
+    maker.make(dir, bundle.as_fd(), exe)
+}
+
+/// What `run` would do with the same request, for people or as JSON. Nothing is done.
+///
+/// # Errors
+/// Whatever is wrong with the config.
+pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
+    let bundle = open_bundle(request)?;
+    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
+    Ok(show(context, decided.plan, &decided.place, as_json))
+}
+
+fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
+    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
+    let shown = Shown { plan, cgroups: &place.cgroups, state };
+    if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
+}
+
+fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
+    if request.bundle == c"." {
+        return Ok(Bundle(None));
+    }
+    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
+}
+
+/// The bundle's directory, or the current one.
+struct Bundle(Option<OwnedFd>);
+
+impl Bundle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+}
+
+/// What is known before anything has happened.
+struct Decided {
+    spec: &'static spec::Spec<'static>,
+    plan: &'static Plan<'static>,
+    place: Place,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
+    /// Whether the caller is not root.
+    rootless: bool,
+}
+
+fn decide(
+    context: &super::Context,
+    request: &CreateRequest,
+    bundle: BorrowedFd<'_>,
+    listen_fds: u32,
+) -> Result<Decided> {
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
-    let cgroups = match context.manager {
-        Manager::Cgroupfs => host::cgroups()?,
-        Manager::Disabled => Cgroups::None,
+    let caller = Caller::find(context.start.euid)?;
+    let place = Place::find(context, spec, caller.is_some())?;
+    let supervisor = notify::wanted(context);
+    let notify = match supervisor {
+        Some(path) => {
+            let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
+            Some([text(path), host])
+        }
+        None => None,
     };
     let plan = memory::keep(plan::compile(
         spec,
-        &cgroups,
+        &place.cgroups,
         &plan::Request {
             id: request.id,
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
-            no_cgroups: context.manager == Manager::Disabled,
+            no_cgroups: place.none,
             listen_fds,
             preserve_fds: request.preserve_fds,
+            notify,
+            caller,
+            cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
-    check_terminal(plan, request, until)?;
-    if log::enabled(log::Level::Debug) {
-        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
-    }
+    Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
+}
 
-    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker = Maker { context, request, until, plan, spec, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
-    let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle, exe)
+/// Where the container's cgroup may be.
+struct Place {
+    cgroups: Cgroups<'static>,
+    /// There is none, so that limits are ignored.
+    none: bool,
+    /// The cgroup below which it is, unless the config says where.
+    parent: &'static str,
+    /// Whether the config says where.
+    asked: bool,
+}
+
+impl Place {
+    fn find(context: &super::Context, spec: &spec::Spec<'_>, rootless: bool) -> Result<Place> {
+        let asked = spec.linux.and_then(|linux| linux.cgroups_path).is_some_and(|path| !path.is_empty());
+        let nowhere = Place { cgroups: Cgroups::None, none: true, parent: "", asked };
+        if context.manager == Manager::Disabled {
+            return Ok(nowhere);
+        }
+        let cgroups = host::cgroups()?;
+        if !rootless || asked {
+            return Ok(Place { cgroups, none: false, parent: "", asked });
+        }
+        Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))
+    }
 }
 
 /// What the steps of making a container share.
@@ -148,7 +251,13 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` and hooks will need.
     spec: &'a spec::Spec<'a>,
-    cgroup: Cgroup<'a>,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
+    /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
+    rootless: bool,
+    cgroup: Cell<Cgroup<'a>>,
+    /// Whether nobody has asked for a certain cgroup.
+    may_lack_cgroup: bool,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
@@ -180,15 +289,44 @@ impl Drop for Undo<'_> {
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
+        let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
+        // To be undone with all the rest if that is refused.
+        let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
+        let Some(dir) = &undo.dir else { return Err(self.incomplete()) };
+        let notify = match self.supervisor {
+            Some(supervisor) => {
+                notify::make_directory(dir)?;
+                if self.until == Until::Started { Notify::listen(dir, supervisor)? } else { None }
+            }
+            None => None,
+        };
         let master = self.make_or_undo(&mut undo, bundle, exe)?;
+        if let Some(init) = &undo.init {
+            for socket in pidfd_sockets.iter().flatten() {
+                send_pidfd(socket, "standard", &init.pidfd)?;
+            }
+        }
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks.take() })
+                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify })
             }
-            _ => Err(Error::because("create", self.request.id, "something is missing")),
+            _ => Err(self.incomplete()),
         }
+    }
+
+    #[cold]
+    fn incomplete(&self) -> Error {
+        Error::because("create", self.request.id, "something is missing")
+    }
+
+    /// crun's annotation for the same.
+    fn pidfd_receiver(&self) -> Result<Option<OwnedFd>> {
+        let Some(path) = self.plan.annotations.get("run.oci.pidfd_receiver") else { return Ok(None) };
+        let path =
+            memory::cstr(path).ok_or(Error::because("connect to the pidfd socket", path, "contains a NUL byte"))?;
+        connect_for_pidfd(path).map(Some)
     }
 
     fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
@@ -217,16 +355,24 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle)?;
+        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
-        let (born_in, entered) = self.cgroup.halves();
-        let (early, late) =
-            if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
-        let doors = early.create(&plan.cgroup.limits)?;
+        let whole = self.cgroup.get();
+        let (born_in, entered) = whole.halves();
+        let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
+        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
+            Err(error) if self.can_do_without(&error) => {
+                let none = Cgroup::new(Cgroups::None, "")?;
+                self.cgroup.set(none);
+                state.cgroup_path = "";
+                (none, None, none.create(&Limits::default())?)
+            }
+            doors => (early, late, doors?),
+        };
         undo.cgroup = Some(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -235,8 +381,11 @@ impl<'a> Maker<'_, 'a> {
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        let maps = plan.namespaces.maps.as_ref();
+        if !(self.rootless && maps.is_some()) {
+            // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        } // Else what init has in /proc would be root's, its maps, too. It follows when it is in the namespaces.
 
         if plan.namespaces.new & kind::PID == 0 {
             // Others than we will see init at once.
@@ -254,7 +403,8 @@ impl<'a> Maker<'_, 'a> {
                 }
                 let inherited = Inherited {
                     link: ours,
-                    sources: Some(sources),
+                    bundle: self.request.bundle,
+                    sources,
                     namespaces: child::init_joins(plan).then_some(fds),
                     doors: Some(doors),
                     cgroup: late,
@@ -263,7 +413,7 @@ impl<'a> Maker<'_, 'a> {
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     answer,
-                    hooks: undo.hooks.take(),
+                    hooks: undo.hooks,
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -277,18 +427,18 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        if let Some(maps) = &plan.namespaces.maps {
-            put_proc(init.pid, "uid_map", maps.uid)?;
-            put_proc(init.pid, "gid_map", maps.gid)?;
+        if let Some(maps) = maps {
+            idmap::write(init.pid, maps, self.context.start.var("PATH"))?;
+            self.set_oom_score(init)?;
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
-            undo.cgroup = Some(self.cgroup);
+            undo.cgroup = Some(whole);
         }
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
-        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
@@ -298,12 +448,11 @@ impl<'a> Maker<'_, 'a> {
         state: &mut State<'a>,
         dir: &StateDir,
         init: &Init,
-        hooks: Option<&Runner<'a>>,
+        hooks: Option<Runner<'a>>,
         link: &link::Parent,
     ) -> Result<()> {
-        if let Some(score) = self.plan.process.oom_score_adj {
-            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
-                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        if self.plan.namespaces.maps.is_none() {
+            self.set_oom_score(init)?;
         }
         if self.plan.namespaces.has(kind::USER) {
             init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
@@ -339,6 +488,25 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
+    /// In a new user namespace before init becomes its root, and so nobody that its caller may change.
+    fn set_oom_score(&self, init: &Init) -> Result<()> {
+        let Some(score) = self.plan.process.oom_score_adj else { return Ok(()) };
+        put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+            .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
+    }
+
+    /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.
+    fn can_do_without(&self, refusal: &Error) -> bool {
+        let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].into_iter().any(|errno| refusal.is(errno));
+        if !refused || !self.may_lack_cgroup || !host::in_user_namespace() {
+            return false;
+        }
+        if !self.plan.cgroup.limits.writes.is_empty() {
+            warn!("{refusal}: linux.resources is ignored");
+        }
+        true
+    }
+
     fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
         match link.hear()? {
             Report::Ready => Ok(()),
@@ -351,7 +519,7 @@ impl<'a> Maker<'_, 'a> {
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.oom_killed() {
+        if self.cgroup.get().oom_killed() {
             return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
         }
         Error::says(format_args!(
@@ -363,7 +531,7 @@ impl<'a> Maker<'_, 'a> {
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
     fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
         let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
-        for place in self.cgroup.places() {
+        for place in self.cgroup.get().places() {
             let name = place.hierarchy.directory;
             let mut links: Growing<'a, &'a CStr> = Growing::new();
             let controllers = text(name);
@@ -494,7 +662,7 @@ fn open_fifo(dir: &StateDir, name: &CStr, how: file::OFlags) -> Result<OwnedFd> 
 }
 
 /// A file of a process in the host's procfs.
-fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     let path = memory::format(format_args!("/proc/{pid}/{name}"));
     let write = || {
         let path = memory::cstr(path).ok_or(Errno::INVAL)?;
@@ -531,8 +699,4 @@ fn absolute(path: &'static CStr) -> Result<&'static str> {
 fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
     let root = root.to_str().unwrap_or("?");
     if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
-}
-
-fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
 }

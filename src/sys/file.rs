@@ -249,6 +249,14 @@ pub fn fchmod(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
     call("fchmod", || rustix::fs::fchmod(file, Mode::from_raw_mode(mode)))
 }
 
+/// fchmodat(2).
+///
+/// # Errors
+/// The kernel's.
+pub fn chmodat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    call("fchmodat", || rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty()))
+}
+
 /// sendfile(2) from where the file is, up to `count` bytes; returns how many.
 ///
 /// # Errors
@@ -298,6 +306,14 @@ pub fn chownat(dir: BorrowedFd<'_>, path: &CStr, uid: u32, gid: u32) -> Result<(
 /// The kernel's: EACCES, ENOENT, ...
 pub fn access_execute(path: &CStr) -> Result<()> {
     call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::EXEC_OK, AtFlags::empty()))
+}
+
+/// faccessat(2) for writing, with the real ids: for whoever is not set-user-id, as we never are, his own.
+///
+/// # Errors
+/// The kernel's: EACCES, EROFS, ENOENT, ...
+pub fn access_write(path: &CStr) -> Result<()> {
+    call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty()))
 }
 
 /// flock(2).

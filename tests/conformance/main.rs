@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod binary;
 mod budget;
 mod cgroup;
 mod cli;
@@ -24,11 +25,14 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod plan;
 mod process;
+mod rootless;
 mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
+mod supervision;
 mod terminal;
 mod verbs;
 
@@ -57,7 +61,10 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         device_rules::cases(),
         masks::cases(),
+        plan::cases(),
         process::cases(),
+        binary::cases(),
+        rootless::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
@@ -68,6 +75,7 @@ fn cases() -> Vec<Case> {
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
+        supervision::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
