@@ -98,6 +98,11 @@ struct Ctr {
     containerd: Containerd,
 }
 
+/// A shell that goes on for a moment when it has done this.
+fn lingers(script: &str) -> [&str; 4] {
+    ["sh", "-c", "eval \"$0\"; sleep 0.3", script]
+}
+
 impl Ctr {
     fn start() -> Ctr {
         let dir = host::new_dir("containerd");
@@ -189,6 +194,7 @@ impl Ctr {
         line.and_then(|line| line.split_whitespace().nth(2)).unwrap_or("none").to_owned()
     }
 
+    /// ctr may end before it has written what a process said that ended at once; `lingers` is for what has to be seen.
     fn exec(&self, name: &str, words: &[&str]) -> host::Output {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!("exec-{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -322,7 +328,7 @@ fn pause_and_resume(ctr: &Ctr) {
     ctr.call(&["task", "pause", "paused"]).fails(1, &["paused"]);
     ctr.ok(&["task", "resume", "paused"]);
     assert_eq!(ctr.status("paused"), "RUNNING");
-    assert_eq!(ctr.exec("paused", &["echo", "awake"]).stdout, "awake\n");
+    assert_eq!(ctr.exec("paused", &lingers("echo awake")).stdout, "awake\n");
     ctr.remove_container("paused");
 }
 
@@ -371,7 +377,7 @@ fn checkpoint_is_refused(ctr: &Ctr) {
     let output = ctr.call(&["task", "checkpoint", "--image-path", path.to_str().unwrap(), "kept"]);
     assert!(output.status == 1 && !output.stderr.is_empty(), "{output:?}");
     assert_eq!(ctr.status("kept"), "RUNNING");
-    assert_eq!(ctr.exec("kept", &["echo", "well"]).stdout, "well\n");
+    assert_eq!(ctr.exec("kept", &lingers("echo well")).stdout, "well\n");
     ctr.remove_container("kept");
 }
 
