@@ -13,6 +13,7 @@ mod foreground;
 pub mod id;
 pub mod kill;
 pub mod list;
+mod listener;
 pub mod pause;
 pub mod process;
 pub mod ps;

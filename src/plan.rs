@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// RUN_OCI_SECCOMP_RECEIVER of the caller's environment, or empty.
+    pub seccomp_receiver: &'a str,
 }
 
 /// Everything that will be done.
@@ -63,6 +65,8 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
+    /// Whom its seccomp filter notifies, if it does.
+    pub listener: Option<seccomp::Listener<'a>>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     /// What `state` prints.
@@ -130,6 +134,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
+    let (filter, listener) = seccomp::plan(linux.seccomp, &spec.annotations, request.seccomp_receiver)?;
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
@@ -145,10 +150,8 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::Process {
-            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
-            ..process::plan(process, request.listen_fds)?
-        },
+        process: process::Process { seccomp: filter, ..process::plan(process, request.listen_fds)? },
+        listener,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         annotations: spec.annotations,
     })

@@ -11,6 +11,7 @@ pub mod errno;
 pub mod event;
 pub mod fd;
 pub mod file;
+pub mod listener;
 pub mod memory;
 pub mod mount;
 pub mod namespace;

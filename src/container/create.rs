@@ -4,11 +4,11 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
-use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
-use super::state::{EXEC_FIFO, Lock, State, StateDir};
+use super::state::{EXEC_FIFO, Lock, State, StateDir, Status};
 use super::{CreateRequest, Manager};
+use super::{filter, listener};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -104,6 +104,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             no_cgroups: context.manager == Manager::Disabled,
             listen_fds,
             preserve_fds: request.preserve_fds,
+            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", text),
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -181,6 +182,8 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            listener_path: plan.listener.map(|listener| listener.path),
+            listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
         };
         dir.write(&state)?;
@@ -266,25 +269,35 @@ impl<'a> Maker<'_, 'a> {
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
         if self.until == Until::Created {
             link.tell(Step::Recorded, stat.ignored);
-            self.hear_ready(link, init)?;
+            self.hear_ready(link, state, init)?;
             return write_pid_file();
         }
         write_pid_file()?;
         link.tell(Step::Recorded, stat.ignored);
-        self.hear_ready(link, init)?;
+        self.hear_ready(link, state, init)?;
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
-            Report::Ready | Report::Closed => Ok(()),
+            Report::Ready | Report::Listener(_) | Report::Closed => Ok(()),
         }
     }
 
-    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
-        match link.hear()? {
-            Report::Ready => Ok(()),
-            Report::Failed(error) => Err(error),
-            Report::Closed => Err(self.died(init)),
+    /// Until init is ready, and the listener of its seccomp filter, if it has one, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, state: &State<'_>, init: &Init) -> Result<()> {
+        let (mut ready, mut listened) = (false, state.listener_path.is_none());
+        while !(ready && listened) {
+            match link.hear()? {
+                Report::Ready => ready = true,
+                Report::Listener(fd) => {
+                    listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    link.tell(Step::Listened, 0);
+                    listened = true;
+                }
+                Report::Failed(error) => return Err(error),
+                Report::Closed => return Err(self.died(init)),
+            }
         }
+        Ok(())
     }
 
     /// Init died without a word: most often of the container's memory limit.
@@ -397,7 +410,7 @@ impl Console {
 }
 
 pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
+    let (_, master) = socket::recv_fd(socket.as_fd(), &mut [0; 64]).context("receive", "the container's terminal")?;
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 

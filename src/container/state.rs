@@ -60,6 +60,9 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// Whom the seccomp filter notifies, if it does, and what they are told beside.
+        listener_path: Option<&'a str> = "listenerPath",
+        listener_metadata: Option<&'a str> = "listenerMetadata",
         /// `process` of the config, as written: what `exec` starts from. It is there when init is.
         process: Option<&'a spec::Process<'a>> = "process",
     }
@@ -91,6 +94,8 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("listenerPath", self.listener_path);
+                w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
             });
         })
@@ -468,6 +473,8 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            listener_path: Some("/agent"),
+            listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
         };
         assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);

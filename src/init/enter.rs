@@ -83,7 +83,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
     fd::close_dropped();
 
-    become_user(planned, user_namespace, terminal.as_ref())?;
+    become_user(planned, link, user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::find(planned)?;
     let args = process::Vector::new(planned.args);
@@ -94,7 +94,8 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
         // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
         process::exit(1);
     }
-    exec::replace(planned, program, &args, &env)
+    exec::install_listened(planned, link)?;
+    exec::replace(planned, link, program, &args, &env)
 }
 
 /// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of

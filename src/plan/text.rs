@@ -128,6 +128,9 @@ impl Plan<'_> {
             let flags = filter_flag::NAMES.iter().filter(|(_, flag)| filter.flags & flag != 0).map(|(name, _)| *name);
             line(f, if filter.flags == 0 { "" } else { ", flags" }, flags)?;
         }
+        if let Some(listener) = &self.listener {
+            writeln!(f, "seccomp listener {} {}", listener.path, listener.metadata.unwrap_or(""))?;
+        }
         if self.preserve_fds > 0 {
             writeln!(f, "keep descriptors 3 to {}", 2 + self.preserve_fds)?;
         }

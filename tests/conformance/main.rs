@@ -21,6 +21,7 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod process;
 mod safety;
 mod seccomp;
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         verbs::cases(),
         safety::cases(),
         seccomp::cases(),
+        notify::cases(),
     ];
     modules.into_iter().flatten().collect()
 }
