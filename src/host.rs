@@ -5,9 +5,9 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::AsFd;
-use crate::sys::file::{self, magic};
+use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, CWD};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,14 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
         Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
         Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
     }
+}
+
+/// Whether this process is in a user namespace that is not the machine's own.
+#[must_use]
+pub fn in_user_namespace() -> bool {
+    /// PROC_USER_INIT_INO of the kernel.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    file::fstatat(CWD, c"/proc/self/ns/user", AtFlags::empty()).is_ok_and(|namespace| namespace.st_ino != FIRST)
 }
 
 /// The cgroup of version 2 that a process is in, from the root of ours.

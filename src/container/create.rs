@@ -201,7 +201,7 @@ impl<'a> Maker<'_, 'a> {
         let (born_in, entered) = self.cgroup.halves();
         let (early, late) =
             if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
-        let doors = early.create(plan.cgroup.writes)?;
+        let doors = early.create(&plan.cgroup.limits)?;
         undo.cgroup = Some(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -249,7 +249,7 @@ impl<'a> Maker<'_, 'a> {
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
-            late.create_closed(plan.cgroup.writes)?;
+            late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
         self.record_and_start(&mut state, dir, init, &parent)?;

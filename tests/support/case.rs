@@ -24,6 +24,8 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
+    DeviceRules,
 }
 
 impl Need {
@@ -36,6 +38,10 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::DeviceRules => host::controller("devices")
+                .or_else(|| host::unified("memory"))
+                .is_none()
+                .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
