@@ -11,7 +11,7 @@ use jzon::JsonValue;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 
-use super::command::eventually;
+use super::command::{eventually, limit};
 use super::sandbox::Sandbox;
 
 /// `struct seccomp_notif`.
@@ -90,6 +90,7 @@ impl Agent {
         });
         let (stream, _) = stream.expect("connection");
         stream.set_nonblocking(false).expect("blocking");
+        stream.set_read_timeout(Some(limit())).expect("a timeout");
         let mut space = nix::cmsg_space!([RawFd; 4]);
         let mut text = vec![0; 1 << 16];
         let mut parts = [IoSliceMut::new(&mut text)];
