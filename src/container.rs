@@ -14,6 +14,7 @@ pub mod id;
 pub mod kill;
 pub mod list;
 mod listener;
+pub mod mounts;
 pub mod pause;
 pub mod process;
 pub mod ps;

@@ -8,6 +8,7 @@ mod console;
 pub mod enter;
 mod exec;
 mod identity;
+pub mod mounts;
 pub mod namespaces;
 
 use crate::cgroup::{Cgroup, Doors};

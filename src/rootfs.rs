@@ -20,7 +20,9 @@ use crate::plan::mount::{Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
+use crate::sys::mount::{
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation, umount_detach_fd_in_cwd,
+};
 use crate::sys::root::{Make, Root};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
@@ -30,8 +32,14 @@ pub use cgroup::Hierarchy;
 pub struct Sources {
     /// The rootfs, as a detached tree.
     root: OwnedFd,
-    /// By place in the plan's mounts: a detached tree for each bind mount.
-    binds: FdList,
+    binds: Binds,
+}
+
+/// The trees of bind mounts.
+#[derive(Default)]
+pub struct Binds {
+    /// By place in the list of mounts: a detached tree for each bind mount.
+    trees: FdList,
     /// How many descriptors we might have (soft, hard), if we had to allow ourselves more: it is not the container's.
     files: Option<(u64, u64)>,
 }
@@ -48,15 +56,25 @@ impl Sources {
         let path = plan.root.path;
         let root =
             open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
-        let mut binds = FdList::default();
+        Ok(Sources { root, binds: Binds::open(plan.mounts, bundle)? })
+    }
+}
+
+impl Binds {
+    /// Opens them; relative paths are below the directory.
+    ///
+    /// # Errors
+    /// A source that does not exist or cannot be opened.
+    pub fn open(mounts: &[Mount<'_>], directory: BorrowedFd<'_>) -> Result<Binds> {
+        let mut trees = FdList::default();
         let mut files = None;
-        for mount in plan.mounts {
-            binds.push(match mount.what {
+        for mount in mounts {
+            trees.push(match mount.what {
                 What::Bind { source, recursive } => {
-                    let tree = match open_tree_clone(bundle, source, recursive) {
+                    let tree = match open_tree_clone(directory, source, recursive) {
                         Err(Errno::MFILE) if files.is_none() => {
                             files = Some(raise_files().context("raise the limit of", "descriptors")?);
-                            open_tree_clone(bundle, source, recursive)
+                            open_tree_clone(directory, source, recursive)
                         }
                         tree => tree,
                     };
@@ -68,7 +86,7 @@ impl Sources {
                 _ => None,
             });
         }
-        Ok(Sources { root, binds, files })
+        Ok(Binds { trees, files })
     }
 }
 
@@ -92,16 +110,23 @@ fn open_failed(path: &str, errno: Errno) -> Error {
 /// The file system while it is made, seen from the new mount namespace.
 pub struct Rootfs<'a> {
     plan: &'a Plan<'a>,
-    sources: Sources,
-    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
-    dev: Option<OwnedFd>,
-    proc: Option<OwnedFd>,
+    ground: Ground,
     /// A procfs that is mounted nowhere, where the container's own cannot be used.
     private_proc: Option<OwnedFd>,
     /// What becomes read-only at the end.
     readonly: FdList,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
+}
+
+/// What mounts are made on.
+struct Ground {
+    /// Where paths are resolved.
+    root: OwnedFd,
+    binds: Binds,
+    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
+    dev: Option<OwnedFd>,
+    proc: Option<OwnedFd>,
 }
 
 /// Where something is attached.
@@ -140,9 +165,7 @@ impl<'a> Rootfs<'a> {
         move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
         Ok(Rootfs {
             plan,
-            sources,
-            dev: None,
-            proc: None,
+            ground: Ground { root: sources.root, binds: sources.binds, dev: None, proc: None },
             private_proc: None,
             readonly: FdList::default(),
             foreign_dev: false,
@@ -154,18 +177,18 @@ impl<'a> Rootfs<'a> {
     /// # Errors
     /// The kernel's.
     pub fn restore_limits(&self) -> Result<()> {
-        let Some((soft, hard)) = self.sources.files else { return Ok(()) };
+        let Some((soft, hard)) = self.ground.binds.files else { return Ok(()) };
         process::setrlimit(NOFILE, soft, hard).context("setrlimit", "RLIMIT_NOFILE")
     }
 
     /// The root directory, which every path is resolved in.
     #[must_use]
     pub fn root(&self) -> Root<'_> {
-        Root::new(self.sources.root.as_fd())
+        self.ground.root()
     }
 
     fn root_fd(&self) -> BorrowedFd<'_> {
-        self.sources.root.as_fd()
+        self.ground.root.as_fd()
     }
 
     /// Performs the plan's mounts in their order; `hierarchies` tells what a cgroup mount is made of, when one comes.
@@ -176,8 +199,8 @@ impl<'a> Rootfs<'a> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
                 What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
-                What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
-                What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
+                What::Bind { .. } => (self.ground.bind(mount).map(|()| None)?, false),
+                What::Filesystem { .. } => (self.ground.filesystem(mount)?, !mount.copy_up),
             };
             if let Some(tree) = &tree
                 && mount.readonly_late
@@ -187,13 +210,13 @@ impl<'a> Rootfs<'a> {
             match mount.role {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
-                    self.dev = tree.filter(|_| ours);
-                    if let Some(dev) = &self.dev {
+                    self.ground.dev = tree.filter(|_| ours);
+                    if let Some(dev) = &self.ground.dev {
                         // Where `mount::at_once` works.
                         process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
                     }
                 }
-                Role::Proc => self.proc = tree,
+                Role::Proc => self.ground.proc = tree,
                 Role::Other => {}
             }
         }
@@ -206,11 +229,11 @@ impl<'a> Rootfs<'a> {
     /// EPERM where a user namespace may not mount one.
     pub fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
         let readonly = |mount: &Mount<'_>| mount.role == Role::Proc && mount.attr & attr::RDONLY != 0;
-        let unusable = self.proc.is_none() || self.plan.mounts.iter().any(readonly);
+        let unusable = self.ground.proc.is_none() || self.plan.mounts.iter().any(readonly);
         if unusable && self.private_proc.is_none() {
             self.private_proc = Some(mount::private_procfs()?);
         }
-        let proc = if unusable { &self.private_proc } else { &self.proc };
+        let proc = if unusable { &self.private_proc } else { &self.ground.proc };
         proc.as_ref().map(AsFd::as_fd).ok_or_else(|| Error::because("open", "procfs", "is not there"))
     }
 
@@ -229,6 +252,16 @@ impl<'a> Rootfs<'a> {
         let tree = open_tree_clone(terminal, c"", false).context("open_tree", "the container's terminal")?;
         let place = self.place(&Path { given: c"/dev/console", normal: "/dev/console" }, Make::File)?;
         place.attach(tree.as_fd()).context("move_mount", "/dev/console")
+    }
+
+    fn place(&self, path: &Path<'_>, make: Make) -> Result<Place<'_>> {
+        self.ground.place(path, make)
+    }
+}
+
+impl Ground {
+    fn root(&self) -> Root<'_> {
+        Root::new(self.root.as_fd())
     }
 
     /// A path that is a mere name in the `/dev` or `/proc` that we have made.
@@ -251,6 +284,60 @@ impl<'a> Rootfs<'a> {
             None => self.root().resolve_or_make(path.given, make).map(Place::At),
         };
         place.context("make the mount point", path.normal)
+    }
+}
+
+/// The file system of a container that is made, seen from its mount namespace, where its root directory is ours.
+pub struct Live(Ground);
+
+impl Live {
+    /// What is to be mounted there was opened before the namespace was joined.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn new(binds: Binds) -> Result<Live> {
+        let root = file::open_dir(CWD, c"/").context("open", "the container's root")?;
+        Ok(Live(Ground { root, binds, dev: None, proc: None }))
+    }
+
+    /// Makes mounts, in their order.
+    ///
+    /// # Errors
+    /// The kernel's, with the mount's place and destination; those before it are there then.
+    pub fn mount(&mut self, mounts: &[Mount<'_>]) -> Result<()> {
+        mounts.iter().try_for_each(|mount| match mount.what {
+            What::Bind { .. } => self.0.bind(mount),
+            _ => self.0.filesystem(mount).map(drop),
+        })
+    }
+
+    /// Takes away what is mounted at these places, the last one first. `descriptors` is `/proc/self/fd` of a procfs that
+    /// can be trusted: umount2(2) takes only paths, and there are none in the container's file system that can.
+    ///
+    /// # Errors
+    /// The kernel's, with the place in the list.
+    pub fn unmount(&self, places: &[Path<'_>], descriptors: BorrowedFd<'_>) -> Result<()> {
+        let root = file::fstat(self.0.root.as_fd()).context("stat", "the container's root")?;
+        process::fchdir(descriptors).context("fchdir", "/proc/self/fd")?;
+        for (index, path) in places.iter().enumerate().rev() {
+            let unmount = || {
+                let target = self.0.root().resolve(path.given)?;
+                let stat = file::fstat(target.as_fd())?;
+                if (stat.st_dev, stat.st_ino) == (root.st_dev, root.st_ino) {
+                    return Err(Errno::BUSY);
+                }
+                umount_detach_fd_in_cwd(target.as_fd())
+            };
+            unmount().map_err(|errno| {
+                let error = Error::errno("umount2", memory::format(format_args!("[{index}], {}", path.normal)), errno);
+                match errno {
+                    Errno::INVAL => error.hint("nothing is mounted there"),
+                    Errno::BUSY => error.hint("it is the container's root"),
+                    _ => error,
+                }
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -101,7 +101,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
 /// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of
 /// them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
 /// beside them, are no matter of order.
-fn join(init: &OwnedFd, namespaces: u64) -> Result<(), Errno> {
+pub(super) fn join(init: &OwnedFd, namespaces: u64) -> Result<(), Errno> {
     /// Every kind that a container may share with whoever created it, who need not be our caller.
     const COMMON: u64 = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NETWORK;
     let own = namespaces & !kind::PID;
