@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use jzon::JsonValue;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use super::command::{eventually, limit};
 use super::sandbox::Sandbox;
@@ -73,16 +73,16 @@ impl Agent {
     /// all others that they may go on.
     #[track_caller]
     pub fn serve(&self, errors: &[(i32, i32)]) -> JsonValue {
-        let (state, listener) = self.accept();
+        let (state, listener, _) = self.accept();
         let errors: BTreeMap<i32, i32> = errors.iter().copied().collect();
         let notices = self.notices.clone();
         std::thread::spawn(move || answer(&listener, &errors, &notices));
         state
     }
 
-    /// One connection: one message with one descriptor, and its end.
+    /// One connection: one message with one descriptor, and what may come after it.
     #[track_caller]
-    pub fn accept(&self) -> (JsonValue, OwnedFd) {
+    pub fn accept(&self) -> (JsonValue, OwnedFd, UnixStream) {
         let mut stream = None;
         eventually("the runtime connects to the agent", || {
             stream = self.socket.accept().ok();
@@ -104,10 +104,8 @@ impl Agent {
         }
         let length = message.bytes;
         assert_eq!(received.len(), 1, "descriptors sent to the agent");
-        // "The connection MUST NOT be reused and it MUST be closed."
-        assert_eq!(recv(stream.as_raw_fd(), &mut [0; 1], MsgFlags::empty()), Ok(0));
         let text = String::from_utf8(text[..length].to_vec()).expect("UTF-8");
-        (jzon::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")), received.remove(0))
+        (jzon::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")), received.remove(0), stream)
     }
 }
 
