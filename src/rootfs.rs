@@ -19,9 +19,10 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
-use crate::sys::file::{self, Mode, OFlags};
+use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::mount::{
-    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation, umount_detach_fd_in_cwd,
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation, umount_detach,
+    umount_detach_cwd,
 };
 use crate::sys::root::{Make, Root};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
@@ -311,24 +312,14 @@ impl Live {
         })
     }
 
-    /// Takes away what is mounted at these places, the last one first. `descriptors` is `/proc/self/fd` of a procfs that
-    /// can be trusted: umount2(2) takes only paths, and there are none in the container's file system that can.
+    /// Takes away what is mounted at these places, the last one first. umount2(2) takes only paths: the current directory
+    /// is one that needs no name, and below one of ours a name is not followed.
     ///
     /// # Errors
     /// The kernel's, with the place in the list.
-    pub fn unmount(&self, places: &[Path<'_>], descriptors: BorrowedFd<'_>) -> Result<()> {
-        let root = file::fstat(self.0.root.as_fd()).context("stat", "the container's root")?;
-        process::fchdir(descriptors).context("fchdir", "/proc/self/fd")?;
+    pub fn unmount(&self, places: &[Path<'_>]) -> Result<()> {
         for (index, path) in places.iter().enumerate().rev() {
-            let unmount = || {
-                let target = self.0.root().resolve(path.given)?;
-                let stat = file::fstat(target.as_fd())?;
-                if (stat.st_dev, stat.st_ino) == (root.st_dev, root.st_ino) {
-                    return Err(Errno::BUSY);
-                }
-                umount_detach_fd_in_cwd(target.as_fd())
-            };
-            unmount().map_err(|errno| {
+            self.unmount_one(path.given).map_err(|errno| {
                 let error = Error::errno("umount2", memory::format(format_args!("[{index}], {}", path.normal)), errno);
                 match errno {
                     Errno::INVAL => error.hint("nothing is mounted there"),
@@ -338,6 +329,22 @@ impl Live {
             })?;
         }
         Ok(())
+    }
+
+    fn unmount_one(&self, path: &CStr) -> Result<(), Errno> {
+        let root = self.0.root();
+        let (target, top) = (root.resolve(path)?, file::fstat(root.as_fd())?);
+        let stat = file::fstat(target.as_fd())?;
+        if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
+            return Err(Errno::BUSY);
+        }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            process::fchdir(target.as_fd())?;
+            return umount_detach_cwd();
+        }
+        let (parent, name) = root.parent_or_make(path)?.ok_or(Errno::INVAL)?;
+        process::fchdir(parent.as_fd())?;
+        umount_detach(name)
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Change {
 /// takes part.
 ///
 /// # Errors
-/// If the container does not run, or has not a mount namespace of its own; what is wrong with the list; the kernel's.
+/// If the container does not run; what is wrong with the list; the kernel's.
 pub fn change(
     context: &Context,
     id: &'static str,
@@ -42,9 +42,6 @@ pub fn change(
     let not_running = || refused("container not running");
     let state = dir.read()?.ok_or_else(not_running)?;
     let init = state.init()?.ok_or_else(not_running)?.into_pidfd();
-    if state.namespaces & kind::MOUNT == 0 {
-        return Err(refused("they are those of the host"));
-    }
     let in_document = |error: Error| error.of_document(document, "mounts");
     let work = match change {
         Change::Add => {
@@ -67,8 +64,7 @@ pub fn change(
             for (index, mount) in list.iter().enumerate() {
                 places.push(mount::destination(index, mount).map_err(in_document)?);
             }
-            let descriptors = file::open_dir(CWD, c"/proc/self/fd").context("open", "/proc/self/fd")?;
-            Work::Unmount(places.finish(), descriptors)
+            Work::Unmount(places.finish())
         }
     };
 

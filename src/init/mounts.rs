@@ -8,14 +8,14 @@ use crate::plan::Path;
 use crate::plan::mount::Mount;
 use crate::rootfs::{Binds, Live};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, OwnedFd, process};
+use crate::sys::{OwnedFd, process};
 
 /// What is to be done, and what was opened for it.
 pub enum Work<'a> {
     /// These mounts, with the trees of those that are bind mounts.
     Mount(&'a [Mount<'a>], Binds),
-    /// What is mounted at these places; and `/proc/self/fd` of the host's procfs.
-    Unmount(&'a [Path<'a>], OwnedFd),
+    /// What is mounted at these places.
+    Unmount(&'a [Path<'a>]),
 }
 
 /// Does the work in the namespaces of `init`, and tells how it went.
@@ -35,6 +35,6 @@ fn perform(init: &OwnedFd, namespaces: u64, work: Work<'_>) -> Result<()> {
     }
     match work {
         Work::Mount(mounts, binds) => Live::new(binds)?.mount(mounts),
-        Work::Unmount(places, descriptors) => Live::new(Binds::default())?.unmount(places, descriptors.as_fd()),
+        Work::Unmount(places) => Live::new(Binds::default())?.unmount(places),
     }
 }

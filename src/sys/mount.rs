@@ -219,16 +219,6 @@ pub fn umount_detach_cwd() -> Result<()> {
     call("umount2", || rustix::mount::unmount(c".", rustix::mount::UnmountFlags::DETACH))
 }
 
-/// umount2(2) with MNT_DETACH of what a descriptor is the root of; the current directory is `/proc/self/fd`.
-///
-/// # Errors
-/// The kernel's; EINVAL if it is not the root of a mount.
-pub fn umount_detach_fd_in_cwd(target: BorrowedFd<'_>) -> Result<()> {
-    let name = super::memory::format(format_args!("{}\0", target.as_raw_fd()));
-    let name = CStr::from_bytes_with_nul(name.as_bytes()).unwrap_or(c"");
-    call("umount2", || rustix::mount::unmount(name, rustix::mount::UnmountFlags::DETACH))
-}
-
 /// umount2(2) with MNT_DETACH | UMOUNT_NOFOLLOW.
 ///
 /// # Errors

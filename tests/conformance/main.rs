@@ -19,6 +19,7 @@ mod devices;
 mod errors;
 mod exec;
 mod lifecycle;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
@@ -69,6 +70,7 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         seccomp::cases(),
         notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -38,8 +38,7 @@ pub fn cases() -> Vec<Case> {
         case!(absent_agent_of_exec).differs(Kind::Crun, "tells the agent only after `start`"),
         case!(notify_without_an_agent_is_refused).differs(Kind::Crun, "takes an empty path for a relative one"),
         case!(notify_on_write_is_refused).differs(Kind::Crun, "has no such rule"),
-        case!(one_process_is_not_enough)
-            .isopod_only("there is one more of theirs in the cgroup at another time, or none"),
+        case!(one_process_is_not_enough).isopod_only("have the helper elsewhere"),
     ]
 }
 
