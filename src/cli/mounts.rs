@@ -25,6 +25,6 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     report::about(id);
     let (name, text) = document::read(given.words[2])?;
     let list: List<'_, Mount<'_>> = json::from_document(name, text)?;
-    mounts::change(context, id, change, name, &list)?;
+    mounts::change(context, id, change, name, list)?;
     Ok(0)
 }
