@@ -7,7 +7,7 @@ use super::options::Given;
 use super::{Outcome, report};
 use crate::container::{Context, SPEC_VERSION};
 use crate::json::{self, Style, Writer};
-use crate::plan::{identity, mount, namespace};
+use crate::plan::{hooks, identity, mount, namespace};
 use crate::seccomp::{ACTIONS, ARCHITECTURES, operators};
 use crate::sys::memory::{self, Growing};
 use crate::sys::security::filter_flag::NAMES;
@@ -24,7 +24,7 @@ pub fn run(_: &Context, _: &Given) -> Outcome {
 fn features(w: &mut Writer<'_>) {
     w.member("ociVersionMin", "1.0.0");
     w.member("ociVersionMax", SPEC_VERSION);
-    w.member("hooks", NONE);
+    w.name("hooks").array(|w| hooks::STAGES.iter().for_each(|(name, _)| w.value(*name)));
     w.member("mountOptions", sorted(mount::option_names()));
     w.name("linux").object(linux);
     w.name("annotations").object(|w| {

@@ -6,15 +6,16 @@ use core::ffi::CStr;
 use super::child::{self, Spawned};
 use super::foreground::{self, Init};
 use super::process::Stat;
-use super::state::{EXEC_FIFO, Lock, State, StateDir, Status};
-use super::{CreateRequest, Manager};
-use super::{filter, listener};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::{CreateRequest, Manager, filter, hooks, listener};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
+use crate::hook::Runner;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::hooks::Stage;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -38,7 +39,7 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 /// # Errors
 /// As with `create`.
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
-    let made = make(context, request, Until::Started)?;
+    let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
         return Ok(0);
     }
@@ -54,6 +55,9 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             locked => locked?,
         }
         made.cgroup.remove()?;
+        if let Some(hooks) = &made.hooks {
+            hooks.run_poststop();
+        }
         made.dir.remove()?;
     }
     Ok(code)
@@ -73,6 +77,21 @@ struct Made<'a> {
     cgroup: Cgroup<'a>,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
+    hooks: Option<Runner<'a>>,
+}
+
+impl<'a> Made<'a> {
+    /// Runs what is to be run once the container runs; if that fails, nothing is left of it.
+    fn poststart(self) -> Result<Made<'a>> {
+        let Some(hooks) = &self.hooks else { return Ok(self) };
+        let Err(error) = hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) else { return Ok(self) };
+        let Made { init, dir, cgroup, hooks, .. } = self;
+        // Whoever has deleted it meanwhile has done all the rest.
+        if dir.lock(Lock::Exclusive).is_ok() {
+            drop(Undo { dir: Some(dir), cgroup: Some(cgroup), init: Some(init), hooks });
+        }
+        Err(error)
+    }
 }
 
 fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
@@ -113,8 +132,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker =
-        Maker { context, request, until, plan, process: spec.process, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let maker = Maker { context, request, until, plan, spec, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
 }
@@ -125,8 +143,8 @@ struct Maker<'r, 'a> {
     request: &'r CreateRequest,
     until: Until,
     plan: &'a Plan<'a>,
-    /// As the config has it: what `exec` will need.
-    process: Option<&'a spec::Process<'a>>,
+    /// As the config has it: what `exec` and hooks will need.
+    spec: &'a spec::Spec<'a>,
     cgroup: Cgroup<'a>,
 }
 
@@ -135,6 +153,7 @@ struct Undo<'a> {
     dir: Option<StateDir>,
     cgroup: Option<Cgroup<'a>>,
     init: Option<Init>,
+    hooks: Option<Runner<'a>>,
 }
 
 impl Drop for Undo<'_> {
@@ -145,6 +164,9 @@ impl Drop for Undo<'_> {
             let _ = process::wait(init.pid, true);
         }
         let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+        if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
+            hooks.run_poststop();
+        }
         let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
         for error in [cgroup.err(), dir.err()].into_iter().flatten() {
             warn!("{error}, ignored");
@@ -154,13 +176,13 @@ impl Drop for Undo<'_> {
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
-        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
+        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master })
+                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks.take() })
             }
             _ => Err(Error::because("create", self.request.id, "something is missing")),
         }
@@ -187,6 +209,7 @@ impl<'a> Maker<'_, 'a> {
             ..State::default()
         };
         dir.write(&state)?;
+        undo.hooks = hooks::runner(plan.hooks, &state)?;
         if let Some(filter) = &plan.process.seccomp {
             filter::save(dir, filter)?;
         }
@@ -194,7 +217,8 @@ impl<'a> Maker<'_, 'a> {
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
         let sources = Sources::open(plan, bundle)?;
-        let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
+        let [start, answer] =
+            if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
@@ -230,6 +254,8 @@ impl<'a> Maker<'_, 'a> {
                     console: console.theirs,
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
+                    answer,
+                    hooks: undo.hooks.take(),
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -240,7 +266,7 @@ impl<'a> Maker<'_, 'a> {
             }
         }
         ours.close();
-        drop((sources, fds, start, doors, console.theirs));
+        drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
         if let Some(maps) = &plan.namespaces.maps {
@@ -252,29 +278,45 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
-        self.record_and_start(&mut state, dir, init, &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
-    fn record_and_start(&self, state: &mut State<'a>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
+    fn record_and_start(
+        &self,
+        state: &mut State<'a>,
+        dir: &StateDir,
+        init: &Init,
+        hooks: Option<&Runner<'a>>,
+        link: &link::Parent,
+    ) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
-        state.process = self.process;
+        state.process = self.spec.process;
+        state.hooks = hooks::later(self.spec.hooks);
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
+        if self.until == Until::Started {
+            write_pid_file()?;
+        }
+        link.tell(Step::Recorded, stat.ignored);
+        if let Some(hooks) = hooks
+            && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
+        {
+            self.hear_ready(link, init, None)?;
+            hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
+            hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
+            link.tell(Step::Hooked, 0);
+        }
+        self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
-            link.tell(Step::Recorded, stat.ignored);
-            self.hear_ready(link, state, init)?;
             return write_pid_file();
         }
-        write_pid_file()?;
-        link.tell(Step::Recorded, stat.ignored);
-        self.hear_ready(link, state, init)?;
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
@@ -282,14 +324,17 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    /// Until init is ready, and the listener of its seccomp filter, if it has one, is with its agent.
-    fn hear_ready(&self, link: &link::Parent, state: &State<'_>, init: &Init) -> Result<()> {
-        let (mut ready, mut listened) = (false, state.listener_path.is_none());
+    /// Until init is ready, and the listener of its seccomp filter, if one is to come now, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, init: &Init, state: Option<&State<'_>>) -> Result<()> {
+        let state = state.filter(|state| state.listener_path.is_some());
+        let (mut ready, mut listened) = (false, state.is_none());
         while !(ready && listened) {
             match link.hear()? {
                 Report::Ready => ready = true,
                 Report::Listener(fd) => {
-                    listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    if let Some(state) = state {
+                        listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    }
                     link.tell(Step::Listened, 0);
                     listened = true;
                 }
@@ -414,10 +459,29 @@ pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
-fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
-    file::mknodat(dir.fd(), EXEC_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
-    let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
-    file::openat(dir.fd(), EXEC_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
+/// What init waits for, and, if `start` has to hear from it, what it answers with. Then `exec.fifo` is only a link to the
+/// fifo, which shows `start` that there is more to do.
+fn make_fifos(dir: &StateDir, answered: bool) -> Result<[Option<OwnedFd>; 2]> {
+    if !answered {
+        return Ok([Some(make_fifo(dir, EXEC_FIFO)?), None]);
+    }
+    let answer = make_fifo(dir, ANSWER_FIFO)?;
+    // There is a reader at this moment, which opening it for writing wants.
+    let answer_end = open_fifo(dir, ANSWER_FIFO, file::OFlags::WRONLY)?;
+    // Later one who reads shall see the end of it when init closes its end.
+    answer.close();
+    let start = make_fifo(dir, START_FIFO)?;
+    file::symlinkat(START_FIFO, dir.fd(), EXEC_FIFO).context("symlink", "exec.fifo")?;
+    Ok([Some(start), Some(answer_end)])
+}
+
+fn make_fifo(dir: &StateDir, name: &CStr) -> Result<OwnedFd> {
+    file::mknodat(dir.fd(), name, file::FileType::Fifo, 0o600, 0).context("mkfifo", text(name))?;
+    open_fifo(dir, name, file::OFlags::RDONLY)
+}
+
+fn open_fifo(dir: &StateDir, name: &CStr, how: file::OFlags) -> Result<OwnedFd> {
+    file::openat(dir.fd(), name, how | file::OFlags::NONBLOCK, file::Mode::empty()).context("open", text(name))
 }
 
 /// A file of a process in the host's procfs.

@@ -134,6 +134,11 @@ pub(super) fn install_listened(planned: &Process<'_>, link: &Child) -> Result<()
     if planned.no_new_privs && notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
 }
 
+/// Any other filter of such a process is installed as late as can be: it has to allow nothing of what we do, but execve(2).
+pub(super) fn install_last(planned: &Process<'_>, link: &Child) -> Result<()> {
+    if planned.no_new_privs && !notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
+}
+
 fn notifies(planned: &Process<'_>) -> bool {
     planned.seccomp.is_some_and(|filter| filter.notifies())
 }
@@ -145,10 +150,7 @@ pub(super) fn replace(
     args: &process::Vector,
     env: &process::Vector,
 ) -> Result<Infallible> {
-    if planned.no_new_privs && !notifies(planned) {
-        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
-        identity::install_filter(planned, link)?;
-    }
+    install_last(planned, link)?;
     let errno = process::execve(program, args, env);
     let word = program.to_str().unwrap_or("?");
     // The file was there a moment ago: what is missing is its interpreter.
