@@ -21,9 +21,11 @@ mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod plan;
 mod process;
 mod rootless;
@@ -77,6 +79,8 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }
