@@ -231,16 +231,18 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.ground.dev = tree.filter(|_| ours);
-                    if let Some(dev) = &self.ground.dev {
-                        // Where `mount::at_once` works.
-                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
-                    }
+                    self.go_to_dev()?;
                 }
                 Role::Proc => self.ground.proc = tree,
                 Role::Other => {}
             }
         }
         Ok(())
+    }
+
+    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<()> {
+        self.ground.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
