@@ -33,6 +33,7 @@ mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
+mod supervision;
 mod terminal;
 mod verbs;
 
@@ -74,6 +75,7 @@ fn cases() -> Vec<Case> {
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
+        supervision::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
