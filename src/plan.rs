@@ -135,7 +135,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
+        cgroup: resources::Cgroup {
+            delegation: resources::delegate::plan(&spec.annotations, &namespaces, cgroups)?,
+            ..resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?
+        },
         mounts: mount::plan(spec.mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,

@@ -91,7 +91,10 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let cgroups = match context.manager {
-        Manager::Cgroupfs => host::cgroups()?,
+        Manager::Cgroupfs => match spec.linux.and_then(|linux| linux.resources) {
+            Some(resources) if plan::resources::may_need_both(resources) => host::cgroups_of_both()?,
+            _ => host::cgroups()?,
+        },
         Manager::Disabled => Cgroups::None,
     };
     let plan = memory::keep(plan::compile(
@@ -198,7 +201,7 @@ impl<'a> Maker<'_, 'a> {
         let (born_in, entered) = self.cgroup.halves();
         let (early, late) =
             if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
-        let doors = early.create(&plan.cgroup.limits)?;
+        let doors = early.create(&plan.cgroup)?;
         undo.cgroup = Some(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -291,8 +294,11 @@ impl<'a> Maker<'_, 'a> {
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.oom_killed() {
-            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        if let Some((limit, used)) = self.cgroup.oom_killed() {
+            return Error::says(format_args!(
+                "container `{}`: OOM: the memory limit could be too low: it is {limit}, and {used} were used",
+                self.plan.id
+            ));
         }
         Error::says(format_args!(
             "container `{}`: its init ended before it was ready, with code {status}",
@@ -313,7 +319,11 @@ impl<'a> Maker<'_, 'a> {
                     links.push(link);
                 }
             }
-            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+            let path = match &self.plan.cgroup.delegation {
+                Some(delegation) if place.hierarchy.unified => place.below(delegation.below),
+                _ => place.directory,
+            };
+            list.push(Hierarchy { name, path, links: links.finish() });
         }
         list.finish()
     }

@@ -53,6 +53,10 @@ impl Plan<'_> {
             }
             writeln!(f, "device program of {} instructions", devices.program.len())?;
         }
+        if let Some(delegation) = &self.cgroup.delegation {
+            let (uid, gid) = delegation.owner.unwrap_or((0, 0));
+            writeln!(f, "delegate cgroup {:?} to {uid}:{gid}", delegation.below)?;
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod devices;
 mod errors;
 mod exec;
 mod lifecycle;
+mod limits;
 mod masks;
 mod mounts;
 mod namespaces;
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
+        limits::cases(),
         errors::cases(),
         exec::cases(),
         cli::cases(),
