@@ -134,10 +134,10 @@ impl<'a> Rootfs<'a> {
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
         mount_setattr_at(CWD, c"/", true, &cut).context("mount_setattr", "/")?;
-        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
         move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
+        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         Ok(Rootfs {
             plan,
             sources,

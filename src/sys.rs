@@ -16,6 +16,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod process;
+mod remount;
 pub mod root;
 pub mod security;
 pub mod socket;

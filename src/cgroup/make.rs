@@ -50,6 +50,14 @@ impl Doors<'_> {
         Ok(())
     }
 
+    /// The same, for what only the cgroup can have been the reason of.
+    #[must_use]
+    pub fn not_born(&self, error: Error) -> Error {
+        let ours = [Errno::AGAIN, Errno::BUSY, Errno::OPNOTSUPP, Errno::NODEV];
+        let reason = ours.into_iter().find(|errno| error.is(*errno) && self.birthplace.is_some());
+        reason.map_or(error, |errno| self.refused(errno))
+    }
+
     /// The error for a clone3 with [`birthplace`](Self::birthplace) that failed for the cgroup's sake.
     #[must_use]
     pub fn refused(&self, errno: Errno) -> Error {

@@ -213,7 +213,7 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
-        match child::spawn(plan, &fds, doors.birthplace())? {
+        match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
             Spawned::Init => {
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();

@@ -5,8 +5,8 @@ use core::ffi::CStr;
 use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
-use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
-use crate::sys::{AsFd, file, memory, process};
+use crate::sys::mount::{self, MountAttr, attr, mount_setattr, mount_setattr_at, propagation};
+use crate::sys::{AsFd, CWD, file, memory, process};
 
 impl Rootfs<'_> {
     /// The last attributes of the root, then the change.
@@ -39,7 +39,7 @@ impl Rootfs<'_> {
             root.propagation
         {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
-            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
+            mount_setattr_at(CWD, c".", recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
         // The current directory is the root already.
         Ok(())
