@@ -6,6 +6,7 @@
 
 pub mod device;
 pub mod exec;
+pub mod hooks;
 pub mod identity;
 pub mod limits;
 pub mod mount;
@@ -22,10 +23,10 @@ use core::fmt;
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
+use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
-use crate::{spec, warn};
 
 use mount::Propagation;
 
@@ -65,6 +66,7 @@ pub struct Plan<'a> {
     pub process: process::Process<'a>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
+    pub hooks: hooks::Hooks<'a>,
     /// What `state` prints.
     pub annotations: Map<'a, &'a str>,
 }
@@ -115,7 +117,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let process = spec.process.ok_or_else(|| missing("process"))?;
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
-    not_yet(spec, linux)?;
+    not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
     let namespaces = namespace::plan(linux)?;
@@ -153,13 +155,13 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
             ..process::plan(process, request.listen_fds)?
         },
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
+        hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
     })
 }
 
-/// What the config may ask for and we cannot do: refused by name rather than ignored; but a warning for what would
-/// make every engine's default config unusable.
-fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
+/// What the config may ask for and we cannot do: refused by name rather than ignored.
+fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
     refuse.any("timeOffsets", !linux.time_offsets.is_empty())?;
     refuse.any("netDevices", !linux.net_devices.is_empty())?;
@@ -167,14 +169,6 @@ fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
     refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
     refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    let any_hook = spec.hooks.is_some_and(|hooks| {
-        let stages = [hooks.prestart, hooks.create_runtime, hooks.create_container];
-        let later = [hooks.start_container, hooks.poststart, hooks.poststop];
-        stages.iter().chain(&later).any(|stage| !stage.is_empty())
-    });
-    if any_hook {
-        warn!("hooks are not supported yet: none is run");
-    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::options::Given;
 use super::{Outcome, report};
 use crate::container::{Context, SPEC_VERSION};
 use crate::json::{self, Style, Writer};
-use crate::plan::{identity, mount, namespace};
+use crate::plan::{hooks, identity, mount, namespace};
 use crate::sys::memory::{self, Growing};
 
 /// What is not there yet. An empty list says so; one that is left out would say that we do not know.
@@ -43,7 +43,7 @@ pub fn run(_: &Context, _: &Given) -> Outcome {
 fn features(w: &mut Writer<'_>) {
     w.member("ociVersionMin", "1.0.0");
     w.member("ociVersionMax", SPEC_VERSION);
-    w.member("hooks", NONE);
+    w.name("hooks").array(|w| hooks::STAGES.iter().for_each(|(name, _)| w.value(*name)));
     w.member("mountOptions", sorted(mount::option_names()));
     w.name("linux").object(linux);
     w.name("annotations").object(|w| {

@@ -3,6 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::Plan;
+use super::hooks::STAGES;
 use super::identity::Capabilities;
 use super::limits::RESOURCES;
 use super::mount::{Change, Mount, What};
@@ -17,7 +18,8 @@ impl Display for Plan<'_> {
         self.fmt_namespaces(f)?;
         self.fmt_cgroup(f)?;
         self.fmt_filesystem(f)?;
-        self.fmt_process(f)
+        self.fmt_process(f)?;
+        self.fmt_hooks(f)
     }
 }
 
@@ -33,6 +35,24 @@ impl Plan<'_> {
                 for map in lines.lines() {
                     writeln!(f, "map {kind} {map}")?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn fmt_hooks(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (stage, (name, _)) in self.hooks.all().zip(STAGES) {
+            for hook in stage {
+                write!(f, "hook {name} {}", text(hook.path))?;
+                if let Some(seconds) = hook.timeout {
+                    write!(f, " for {seconds} s")?;
+                }
+                line(f, ":", hook.env.iter().chain(hook.args).map(|word| text(word)))?;
+            }
+        }
+        for (number, path) in (1..).zip(self.hooks.output) {
+            if let Some(path) = path {
+                writeln!(f, "output {number} of hooks to {}", text(path))?;
             }
         }
         Ok(())

@@ -15,6 +15,9 @@ impl Rootfs<'_> {
     /// The kernel's.
     pub fn enter(&self) -> Result<()> {
         let root = &self.plan.root;
+        if self.in_its_place {
+            mount::move_mount_to(self.root_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
+        }
         // Read-only only now, for until now mount points had to be made in them.
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for tree in self.readonly.iter() {

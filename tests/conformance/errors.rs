@@ -26,7 +26,6 @@ pub fn cases() -> Vec<Case> {
         case!(error_is_one_line).isopod_only("the form is isopod's"),
         case!(config_error_names_the_field).isopod_only("the form is isopod's"),
         case!(fields_to_come_are_refused_by_name).isopod_only("they have most of these fields, or ignore them"),
-        case!(hooks_only_warn).isopod_only("they have hooks"),
     ]
 }
 
@@ -220,14 +219,4 @@ fn fields_to_come_are_refused_by_name(t: &Sandbox) {
     c.config["mounts"].push(mount).expect("push");
     c.sh("true").run().fails(&["uidMappings"]);
     nothing_happened(t);
-}
-
-/// Podman would be unusable without.
-fn hooks_only_warn(t: &Sandbox) {
-    let c = &mut t.container();
-    c.config["hooks"] = object! { poststart: [{ path: "/bin/true" }] };
-    let ran = c.sh("echo runs").run();
-    assert_eq!(ran.ok(), "runs");
-    let warnings = ran.stderr().lines().filter(|line| line.contains("warning") && line.contains("hooks")).count();
-    assert_eq!(warnings, 1, "{ran}");
 }

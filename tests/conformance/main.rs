@@ -18,6 +18,7 @@ mod device_rules;
 mod devices;
 mod errors;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod limits;
 mod masks;
@@ -62,6 +63,7 @@ fn cases() -> Vec<Case> {
         limits::cases(),
         errors::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
