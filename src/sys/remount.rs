@@ -1,8 +1,8 @@
 //! What mount_setattr(2) does, done by mount(2), for Linux before 5.12, which has only that.
 //!
 //! It changes mounts that are attached and no others. So a detached one is first attached over the namespace's root,
-//! where no path leads that anybody uses, and is moved to its place later by whoever asked. Nobody but us may be in the
-//! mount namespace, as with init before it executes: then nothing is ever seen without its attributes.
+//! where no path leads that anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
+//! mount namespace, with init before it executes: nothing is ever seen without its attributes.
 
 use core::ffi::CStr;
 
@@ -44,7 +44,8 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
         let info = core::str::from_utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
         let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
         if !is_listed(id, 0)? {
-            move_mount_to(tree, CWD, c"/")?;
+            // What is no directory goes onto a file that is everywhere.
+            move_mount_to(tree, CWD, c"/").or_else(|_| move_mount_to(tree, CWD, c"/proc/version"))?;
         }
         if changes && recursive && is_listed(id, 1)? {
             return Err(Errno::NOSYS);
