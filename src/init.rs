@@ -8,7 +8,9 @@ mod console;
 pub mod enter;
 mod exec;
 mod identity;
+mod label;
 pub mod namespaces;
+pub mod scheduling;
 
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context, Error, Result};
@@ -20,7 +22,7 @@ use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
 use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, OwnedFd, file, namespace, process};
+use crate::sys::{self, AsFd, OwnedFd, file, namespace, process, sched};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {
@@ -93,8 +95,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     }
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;
+    // While the host's procfs is there.
+    let labels = label::Files::open(&plan.process.labels)?;
     if let Some(name) = plan.keyring {
-        identity::join_keyring(name)?;
+        labels.around_keyring(&plan.process.labels, || identity::join_keyring(name))?;
     }
 
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
@@ -175,11 +179,15 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         enter_cgroups(theirs.as_ref(), doors.as_ref())?;
     }
     // Where the caller may run says nothing about the container; its cpuset does.
-    process::reset_affinity().context("sched_setaffinity", "")?;
+    sched::reset_affinity(0).context("sched_setaffinity", "")?;
+    if !user_namespace {
+        scheduling::set_priorities(0, &plan.process.scheduling)?;
+    }
+    labels.set(&plan.process.labels)?;
     rootfs.enter()?;
     rootfs.restore_limits()?;
     // From here on a path of the host cannot be named, and no descriptor leads there.
-    drop((rootfs, doors, theirs));
+    drop((rootfs, doors, theirs, labels));
     sys::fd::close_dropped();
 
     become_user(&plan.process, user_namespace, terminal.as_ref())?;
@@ -207,6 +215,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
     identity::give_standard_streams(planned, user_namespace)?;
     identity::set_limits(planned)?;
+    scheduling::set_own(&planned.scheduling)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
     // The root we are in already.
     let cwd = planned.cwd;

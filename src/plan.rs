@@ -8,11 +8,13 @@ pub mod device;
 pub mod exec;
 pub mod hooks;
 pub mod identity;
+pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod resources;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
 pub mod text;
@@ -21,7 +23,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::error::{Error, Result};
-use crate::host::Cgroups;
+use crate::host::{Cgroups, Security};
 use crate::json::Map;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
@@ -45,6 +47,8 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// What the host can confine by; only looked at if the config has a label.
+    pub security: Security,
 }
 
 /// Everything that will be done.
@@ -132,6 +136,9 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
+    let mut process = process::plan(process, request.listen_fds, request.security)?;
+    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
@@ -150,10 +157,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::Process {
-            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
-            ..process::plan(process, request.listen_fds)?
-        },
+        process,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
@@ -163,11 +167,8 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
 /// What the config may ask for and we cannot do: refused by name rather than ignored.
 fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
-    refuse.any("timeOffsets", !linux.time_offsets.is_empty())?;
     refuse.any("netDevices", !linux.net_devices.is_empty())?;
     refuse.any("intelRdt", linux.intel_rdt.is_some())?;
-    refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
-    refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
@@ -99,6 +100,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let listen_fds = listen_fds(context)?;
     let preserved = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
+    let exe = exe::protect(context)?;
     process::umask(0);
 
     let opened;
@@ -127,6 +129,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             no_cgroups: context.manager == Manager::Disabled,
             listen_fds,
             preserve_fds: request.preserve_fds,
+            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -137,7 +140,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
     let maker = Maker { context, request, until, plan, spec, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle)
+    maker.make(dir, bundle, exe)
 }
 
 /// What the steps of making a container share.
@@ -178,9 +181,9 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
-        let master = self.make_or_undo(&mut undo, bundle)?;
+        let master = self.make_or_undo(&mut undo, bundle, exe)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
@@ -191,7 +194,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -238,8 +241,15 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
+        if plan.namespaces.new & kind::PID == 0 {
+            // Others than we will see init at once.
+            exe.close();
+        }
+
         match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
             Spawned::Init => {
+                // The runtime, which has more time, is the last to close it.
+                exe.close();
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
                 if let Some(dir) = undo.dir.take() {
@@ -279,6 +289,8 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup);
         }
+        // Before anything of the container runs, and after init has let go of it.
+        exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
@@ -296,9 +308,14 @@ impl<'a> Maker<'_, 'a> {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
+        if self.plan.namespaces.has(kind::USER) {
+            init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
+        }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
         state.process = self.spec.process;
+        state.memory_policy = self.spec.linux.and_then(|linux| linux.memory_policy);
+        state.personality = self.spec.linux.and_then(|linux| linux.personality);
         state.hooks = hooks::later(self.spec.hooks);
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
@@ -370,6 +387,13 @@ impl<'a> Maker<'_, 'a> {
         }
         list.finish()
     }
+}
+
+/// Whether it names a label of a security module.
+fn is_labelled(spec: &spec::Spec<'_>) -> bool {
+    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
+    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
+    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
 }
 
 /// Reads the config, from the bundle unless the caller names another file.

@@ -67,6 +67,9 @@ json::object! {
         keyring: bool = "keyring",
         /// `process` of the config, as written: what `exec` starts from. It is there when init is.
         process: Option<&'a spec::Process<'a>> = "process",
+        /// `linux.memoryPolicy` and `linux.personality` of the config, for the same.
+        memory_policy: Option<&'a spec::MemoryPolicy<'a>> = "memoryPolicy",
+        personality: Option<spec::Personality<'a>> = "personality",
         /// Of the config's `hooks`, as written, those that `start` and `delete` run.
         hooks: Option<&'a spec::Hooks<'a>> = "hooks",
     }
@@ -99,6 +102,8 @@ impl State<'_> {
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
                 w.member("process", self.process);
+                w.member("memoryPolicy", self.memory_policy);
+                w.member("personality", self.personality);
                 w.member("hooks", self.hooks);
             });
         })
@@ -477,6 +482,8 @@ mod tests {
             namespaces: 1 << 40,
             keyring: true,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
+            memory_policy: Some(&spec::MemoryPolicy { mode: Some("m"), nodes: None, flags: &["f"] }),
+            personality: Some(spec::Personality { domain: Some("LINUX"), flags: &[] }),
             hooks: Some(&spec::Hooks {
                 poststop: &[spec::Hook { path: Some("/a"), args: None, env: Some(&[]), timeout: Some(7) }],
                 ..spec::Hooks::default()
@@ -500,7 +507,7 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
         std::fs::create_dir(&parent).expect("a directory");
         let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
-        let start = crate::sys::start::Start { args: &[], env: &[], euid: 0, secure: false };
+        let start = crate::sys::start::Start::default();
         (Context { root, manager: super::super::Manager::Disabled, start }, parent)
     }
 

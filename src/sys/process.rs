@@ -108,18 +108,6 @@ pub fn fork() -> Result<Clone> {
     }
 }
 
-/// Lets the process run on every processor that its cpuset allows: sched_setaffinity(2).
-///
-/// # Errors
-/// EINVAL if it may run on none.
-pub fn reset_affinity() -> Result<()> {
-    // The kernel takes as many bits as it has processors, and ignores the rest.
-    let all = [u64::MAX; 128];
-    let args = [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0];
-    // SAFETY: the kernel reads that many bytes.
-    unsafe { raw("sched_setaffinity", linux_raw_sys::general::__NR_sched_setaffinity, args) }.map(drop)
-}
-
 /// What execve(2) takes: pointers to C strings with a null at the end, made before the clone.
 pub struct Vector(&'static [*const c_char]);
 

@@ -196,15 +196,9 @@ fn config_error_names_the_field(t: &Sandbox) {
 /// Asking for something that is not there yet must not look as if it had been done.
 fn fields_to_come_are_refused_by_name(t: &Sandbox) {
     let fields: &[(&str, &str, JsonValue)] = &[
-        ("linux", "timeOffsets", object! { monotonic: { secs: 1 } }),
         ("linux", "intelRdt", object! { closID: "x" }),
-        ("linux", "memoryPolicy", object! { mode: "MPOL_DEFAULT" }),
         ("linux", "netDevices", object! { eth0: {} }),
         ("linux", "mountLabel", "system_u:object_r:x_t:s0".into()),
-        ("process", "selinuxLabel", "system_u:system_r:x_t:s0".into()),
-        ("process", "apparmorProfile", "some-profile".into()),
-        ("process", "scheduler", object! { policy: "SCHED_BATCH" }),
-        ("process", "ioPriority", object! { class: "IOPRIO_CLASS_IDLE", priority: 1 }),
     ];
     for (block, field, value) in fields {
         let c = &mut t.container();

@@ -17,6 +17,7 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
@@ -26,6 +27,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod terminal;
@@ -62,6 +64,7 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         limits::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
         hooks::cases(),
         cli::cases(),
@@ -70,6 +73,7 @@ fn cases() -> Vec<Case> {
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
     ];
     modules.into_iter().flatten().collect()

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use isopod::host::{Cgroups, Hierarchy};
+use isopod::host::{AppArmor, Cgroups, Hierarchy, Security};
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
 use jzon::JsonValue;
@@ -146,6 +146,7 @@ fn request(name: &str) -> Request<'_> {
     match name {
         "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
+        "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
     }
 }
