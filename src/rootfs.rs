@@ -20,7 +20,10 @@ use crate::plan::mount::{Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
+use crate::sys::mount::{
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone, propagation,
+};
+use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
@@ -147,6 +150,9 @@ impl<'a> Rootfs<'a> {
             _ => propagation::PRIVATE,
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        if plan.namespaces.new & kind::MOUNT != 0 {
+            namespace_is_ours();
+        }
         mount_setattr_at(CWD, c"/", true, &cut).context("mount_setattr", "/")?;
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
