@@ -8,16 +8,13 @@ use super::device::Guard;
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
 use crate::debug;
 use crate::plan::resources::delegate::Delegation;
-use crate::plan::resources::{self, Limits, Write};
+use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
 
 /// The kernel has 14 controllers; the rest is for named hierarchies.
 const MOST: usize = 32;
-
-/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
-const COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
 
 /// What is handed over on kernels that do not say.
 const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";

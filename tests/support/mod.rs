@@ -11,6 +11,7 @@ mod probe;
 mod runtime;
 mod sandbox;
 mod terminal;
+mod user;
 
 pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
@@ -20,6 +21,7 @@ pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
 pub use terminal::{ConsoleSocket, Pty};
+pub use user::User;
 
 /// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.
 #[macro_export]
@@ -45,5 +47,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         probe::remove();
+        user::remove();
     }
 }

@@ -38,23 +38,12 @@ pub fn plan<'a>(
             format_args!("{below:?} is not the path of a cgroup below the container's"),
         ));
     }
-    let owner = namespaces.maps.as_ref().and_then(|maps| Some((root_of(maps.uid)?, root_of(maps.gid)?)));
+    let owner = namespaces.maps.as_ref().and_then(|maps| Some((root_of(maps.uid.ranges)?, root_of(maps.gid.ranges)?)));
     let wanted = !below.is_empty() || owner.is_some() && namespaces.new & kind::CGROUP != 0;
     Ok(wanted.then_some(Delegation { below, owner }))
 }
 
-/// Who 0 is outside, by the text of a map.
-fn root_of(map: &str) -> Option<u32> {
-    map.lines().find_map(|line| line.strip_prefix("0 ")?.split(' ').next()?.parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn root_is_found_by_its_number() {
-        assert_eq!(root_of("1 5 1\n0 100000 65536\n"), Some(100_000));
-        assert_eq!((root_of("10 5 1\n"), root_of("")), (None, None));
-    }
+/// Who 0 is outside, by ranges of inside, outside and count.
+fn root_of(ranges: &[[u32; 3]]) -> Option<u32> {
+    ranges.iter().find(|range| range[0] == 0).map(|range| range[1])
 }
