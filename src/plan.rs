@@ -172,7 +172,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup,
+        cgroup: resources::Cgroup {
+            delegation: resources::delegate::plan(&spec.annotations, &namespaces, cgroups)?,
+            ..cgroup
+        },
         mounts: mount::plan(mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,

@@ -21,9 +21,10 @@ use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::mount::{
-    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation, umount_detach,
-    umount_detach_cwd,
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone, propagation,
+    umount_detach, umount_detach_cwd,
 };
+use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
@@ -173,8 +174,10 @@ impl<'a> Rootfs<'a> {
             _ => propagation::PRIVATE,
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        if plan.namespaces.new & kind::MOUNT != 0 {
+            namespace_is_ours();
+        }
         mount_setattr_at(CWD, c"/", true, &cut).context("mount_setattr", "/")?;
-        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
         match &place {
@@ -182,6 +185,7 @@ impl<'a> Rootfs<'a> {
             Some(place) => move_mount(sources.root.as_fd(), place.as_fd()),
         }
         .context("move_mount", "the rootfs")?;
+        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         Ok(Rootfs {
             plan,
             ground: Ground { root: sources.root, binds: sources.binds, dev: None, proc: None },

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod process;
+mod remount;
 pub mod root;
 pub mod sched;
 pub mod security;

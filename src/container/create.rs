@@ -21,7 +21,6 @@ use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::hooks::Stage;
-use crate::plan::resources::Limits;
 use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
@@ -235,7 +234,10 @@ impl Place {
         if context.manager == Manager::Disabled {
             return Ok(nowhere);
         }
-        let cgroups = host::cgroups()?;
+        let cgroups = match spec.linux.and_then(|linux| linux.resources) {
+            Some(resources) if plan::resources::may_need_both(resources) => host::cgroups_of_both()?,
+            _ => host::cgroups()?,
+        };
         if !rootless || asked {
             return Ok(Place { cgroups, none: false, parent: "", asked });
         }
@@ -366,12 +368,12 @@ impl<'a> Maker<'_, 'a> {
         let whole = self.cgroup.get();
         let (born_in, entered) = whole.halves();
         let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
-        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
+        let (early, late, doors) = match early.create(&plan.cgroup) {
             Err(error) if self.can_do_without(&error) => {
                 let none = Cgroup::new(Cgroups::None, "")?;
                 self.cgroup.set(none);
                 state.cgroup_path = "";
-                (none, None, none.create(&Limits::default())?)
+                (none, None, none.create(&plan.cgroup)?)
             }
             doors => (early, late, doors?),
         };
@@ -394,7 +396,7 @@ impl<'a> Maker<'_, 'a> {
             exe.close();
         }
 
-        match child::spawn(plan, &fds, doors.birthplace())? {
+        match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
             Spawned::Init => {
                 // The runtime, which has more time, is the last to close it.
                 exe.close();
@@ -534,8 +536,11 @@ impl<'a> Maker<'_, 'a> {
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.get().oom_killed() {
-            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        if let Some((limit, used)) = self.cgroup.get().oom_killed() {
+            return Error::says(format_args!(
+                "container `{}`: OOM: the memory limit could be too low: it is {limit}, and {used} were used",
+                self.plan.id
+            ));
         }
         Error::says(format_args!(
             "container `{}`: its init ended before it was ready, with code {status}",
@@ -556,7 +561,11 @@ impl<'a> Maker<'_, 'a> {
                     links.push(link);
                 }
             }
-            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+            let path = match &self.plan.cgroup.delegation {
+                Some(delegation) if place.hierarchy.unified => place.below(delegation.below),
+                _ => place.directory,
+            };
+            list.push(Hierarchy { name, path, links: links.finish() });
         }
         list.finish()
     }

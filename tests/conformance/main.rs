@@ -21,6 +21,7 @@ mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
+mod limits;
 mod live_mounts;
 mod masks;
 mod mounts;
@@ -68,6 +69,7 @@ fn cases() -> Vec<Case> {
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
+        limits::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
