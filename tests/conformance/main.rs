@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod binary;
 mod budget;
 mod cgroup;
 mod cli;
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         masks::cases(),
         plan::cases(),
         process::cases(),
+        binary::cases(),
         rootless::cases(),
         budget::cases(),
         cgroup::cases(),
