@@ -75,23 +75,28 @@ fn quoted(word: &str) -> &'static str {
     memory::format(format_args!("`{word}`"))
 }
 
+/// The reasons as Go writes them: from these, engines tell that a program is not there (exit status 127) or cannot be
+/// executed (126), and Docker's client does not take strerror(3)'s capital letters for the same words.
+const NOT_THERE: &str = "no such file or directory";
+const NOT_ALLOWED: &str = "permission denied";
+
 #[cold]
 fn not_found(word: &str, place: &str) -> Error {
-    Error::errno("executable file", memory::format(format_args!("`{word}` not found{place}")), Errno::NOENT)
+    Error::because("executable file", memory::format(format_args!("`{word}` not found{place}")), NOT_THERE)
 }
 
-/// EPERM, since engines tell from "operation not permitted" that it is there but cannot be executed (code 126).
 #[cold]
 fn not_executable(path: &CStr) -> Error {
     let word = path.to_str().unwrap_or("?");
     match file::fstatat(CWD, path, AtFlags::empty()) {
-        Ok(stat) if stat.st_mode & 0o111 == 0 => Error::errno(
-            "the path",
-            memory::format(format_args!("`{word}` exists but it is not executable")),
-            Errno::PERM,
-        ),
-        _ => Error::errno("open", quoted(word), Errno::ACCESS),
+        Ok(stat) if stat.st_mode & 0o111 == 0 => the_path(word, "exists but it is not executable"),
+        _ => Error::because("open", quoted(word), NOT_ALLOWED),
     }
+}
+
+#[cold]
+fn the_path(word: &str, is: &str) -> Error {
+    Error::because("the path", memory::format(format_args!("`{word}` {is}")), NOT_ALLOWED)
 }
 
 fn regular(path: &CStr) -> Result<()> {
@@ -100,7 +105,7 @@ fn regular(path: &CStr) -> Result<()> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         return Ok(());
     }
-    Err(Error::errno("the path", memory::format(format_args!("`{word}` is not a regular file")), Errno::PERM))
+    Err(the_path(word, "is not a regular file"))
 }
 
 /// The environment, and what is only known now: HOME, and the number that sd_listen_fds(3) compares with its own.

@@ -372,6 +372,8 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
             None if word.starts_with("idmap=") || word.starts_with("ridmap=") => {
                 return Err(wrong(format_args!("{word:?} is not supported yet")));
             }
+            // buildah writes an empty word for no option.
+            None if word.is_empty() => {}
             // Comments for user space: mount(8).
             None if word.starts_with("x-") || word.starts_with("X-") => {}
             None => {
