@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::Context;
 use super::state::{Lock, StateDir};
-use super::{Context, exe};
 use crate::error::{Context as _, Error, Result};
 use crate::init::mounts::{self, Work};
 use crate::link::{self, Report};
@@ -36,7 +36,6 @@ pub fn change(
     document: &'static str,
     list: &[Mount<'_>],
 ) -> Result<()> {
-    exe::protect(context)?.close();
     let refused = |why| Error::says(format_args!("mounts of container `{id}`: {why}"));
     // It is whole, and nobody removes it while we are at work.
     let dir = StateDir::open(context, id, Lock::Shared)?;

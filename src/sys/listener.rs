@@ -19,9 +19,10 @@ use super::{BorrowedFd, Errno, Result, arch, memory};
 
 /// The listener, for the thread; `PENDING` before it is there, `NONE` if it never will be. When the thread is done, `DONE`.
 static LISTENER: AtomicI32 = AtomicI32::new(PENDING);
-const PENDING: i32 = -1;
-const NONE: i32 = -2;
-const DONE: i32 = -3;
+/// Zero, as all our variables are at the start (`sys::exe`); no listener has this number, for standard input is open.
+const PENDING: i32 = 0;
+const NONE: i32 = -1;
+const DONE: i32 = -2;
 
 /// Installs the filter, and sends its listener with a byte over a connected socket; then nobody here has it. That it has
 /// arrived is for the other side to say.
