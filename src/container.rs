@@ -16,6 +16,8 @@ pub mod id;
 mod idmap;
 pub mod kill;
 pub mod list;
+mod listener;
+pub mod mounts;
 mod notify;
 pub mod pause;
 pub mod process;
@@ -113,7 +115,7 @@ fn send_pidfd(socket: &OwnedFd, word: &str, pidfd: &OwnedFd) -> Result<()> {
 
 /// The container's cgroup, as its state has it: where it is on this machine.
 fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
-    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_of_both()? };
     Cgroup::new(cgroups, state.cgroup_path)
 }
 

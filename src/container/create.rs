@@ -6,13 +6,12 @@ use core::ffi::CStr;
 
 use super::child::{self, Spawned};
 use super::exe::{self, Protected};
-use super::filter;
 use super::foreground::{self, Init};
 use super::idmap;
 use super::notify::{self, Notify};
 use super::process::Stat;
-use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::{CreateRequest, Manager, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -22,7 +21,6 @@ use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::hooks::Stage;
-use crate::plan::resources::Limits;
 use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
@@ -212,6 +210,7 @@ fn decide(
             caller,
             cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
+            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", text),
         },
     )?);
     Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
@@ -235,7 +234,10 @@ impl Place {
         if context.manager == Manager::Disabled {
             return Ok(nowhere);
         }
-        let cgroups = host::cgroups()?;
+        let cgroups = match spec.linux.and_then(|linux| linux.resources) {
+            Some(resources) if plan::resources::may_need_both(resources) => host::cgroups_of_both()?,
+            _ => host::cgroups()?,
+        };
         if !rootless || asked {
             return Ok(Place { cgroups, none: false, parent: "", asked });
         }
@@ -345,6 +347,8 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            listener_path: plan.listener.map(|listener| listener.path),
+            listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
         };
         dir.write(&state)?;
@@ -364,12 +368,12 @@ impl<'a> Maker<'_, 'a> {
         let whole = self.cgroup.get();
         let (born_in, entered) = whole.halves();
         let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
-        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
+        let (early, late, doors) = match early.create(&plan.cgroup) {
             Err(error) if self.can_do_without(&error) => {
                 let none = Cgroup::new(Cgroups::None, "")?;
                 self.cgroup.set(none);
                 state.cgroup_path = "";
-                (none, None, none.create(&Limits::default())?)
+                (none, None, none.create(&plan.cgroup)?)
             }
             doors => (early, late, doors?),
         };
@@ -392,7 +396,7 @@ impl<'a> Maker<'_, 'a> {
             exe.close();
         }
 
-        match child::spawn(plan, &fds, doors.birthplace())? {
+        match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
             Spawned::Init => {
                 // The runtime, which has more time, is the last to close it.
                 exe.close();
@@ -472,19 +476,19 @@ impl<'a> Maker<'_, 'a> {
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
-            self.hear_ready(link, init)?;
+            self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
             link.tell(Step::Hooked, 0);
         }
-        self.hear_ready(link, init)?;
+        self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
             return write_pid_file();
         }
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
-            Report::Ready | Report::Closed => Ok(()),
+            Report::Ready | Report::Listener(_) | Report::Closed => Ok(()),
         }
     }
 
@@ -507,20 +511,36 @@ impl<'a> Maker<'_, 'a> {
         true
     }
 
-    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
-        match link.hear()? {
-            Report::Ready => Ok(()),
-            Report::Failed(error) => Err(error),
-            Report::Closed => Err(self.died(init)),
+    /// Until init is ready, and the listener of its seccomp filter, if one is to come now, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, init: &Init, state: Option<&State<'_>>) -> Result<()> {
+        let state = state.filter(|state| state.listener_path.is_some());
+        let (mut ready, mut listened) = (false, state.is_none());
+        while !(ready && listened) {
+            match link.hear()? {
+                Report::Ready => ready = true,
+                Report::Listener(fd) => {
+                    if let Some(state) = state {
+                        listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    }
+                    link.tell(Step::Listened, 0);
+                    listened = true;
+                }
+                Report::Failed(error) => return Err(error),
+                Report::Closed => return Err(self.died(init)),
+            }
         }
+        Ok(())
     }
 
     /// Init died without a word: most often of the container's memory limit.
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.get().oom_killed() {
-            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        if let Some((limit, used)) = self.cgroup.get().oom_killed() {
+            return Error::says(format_args!(
+                "container `{}`: OOM: the memory limit could be too low: it is {limit}, and {used} were used",
+                self.plan.id
+            ));
         }
         Error::says(format_args!(
             "container `{}`: its init ended before it was ready, with code {status}",
@@ -541,7 +561,11 @@ impl<'a> Maker<'_, 'a> {
                     links.push(link);
                 }
             }
-            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+            let path = match &self.plan.cgroup.delegation {
+                Some(delegation) if place.hierarchy.unified => place.below(delegation.below),
+                _ => place.directory,
+            };
+            list.push(Hierarchy { name, path, links: links.finish() });
         }
         list.finish()
     }
@@ -632,7 +656,7 @@ impl Console {
 }
 
 pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
+    let (_, master) = socket::recv_fd(socket.as_fd(), &mut [0; 64]).context("receive", "the container's terminal")?;
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 

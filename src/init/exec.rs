@@ -3,7 +3,9 @@
 use core::convert::Infallible;
 use core::ffi::CStr;
 
+use super::identity;
 use crate::error::{Context, Errno, Error, Result};
+use crate::link::Child;
 use crate::plan::process::Process;
 use crate::sys::file::{self, AtFlags, FileType};
 use crate::sys::memory::{self, Growing};
@@ -137,16 +139,29 @@ pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
     process::set_signal_mask(mask);
 }
 
+/// A filter with a listener, of a process without new privileges, is installed while the runtime is there: it passes the
+/// listener on, and a listener that nobody wants is its failure.
+pub(super) fn install_listened(planned: &Process<'_>, link: &Child) -> Result<()> {
+    if planned.no_new_privs && notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
+}
+
+/// Any other filter of such a process is installed as late as can be: it has to allow nothing of what we do, but execve(2).
+pub(super) fn install_last(planned: &Process<'_>, link: &Child) -> Result<()> {
+    if planned.no_new_privs && !notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
+}
+
+fn notifies(planned: &Process<'_>) -> bool {
+    planned.seccomp.is_some_and(|filter| filter.notifies())
+}
+
 pub(super) fn replace(
     planned: &Process<'_>,
+    link: &Child,
     program: &CStr,
     args: &process::Vector,
     env: &process::Vector,
 ) -> Result<Infallible> {
-    if planned.no_new_privs {
-        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
-        super::identity::install_filter(planned)?;
-    }
+    install_last(planned, link)?;
     let errno = process::execve(program, args, env);
     let word = program.to_str().unwrap_or("?");
     // The file was there a moment ago: what is missing is its interpreter.

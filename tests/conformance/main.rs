@@ -22,9 +22,12 @@ mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
+mod limits;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod plan;
 mod process;
 mod rootless;
@@ -68,6 +71,7 @@ fn cases() -> Vec<Case> {
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
+        limits::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -81,6 +85,8 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }
