@@ -237,7 +237,7 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
     }
     if let Some(Delegation { below, owner }) = delegation {
         let (uid, gid) = owner.unwrap_or((0, 0));
-        page.section("delegated cgroup", &[]);
+        page.section("delegation", &[]);
         let below = if below.is_empty() { "." } else { below };
         page.row(&[("below", Text(below)), ("uid", Number(uid.into())), ("gid", Number(gid.into()))]);
     }
