@@ -16,6 +16,8 @@ pub mod id;
 mod idmap;
 pub mod kill;
 pub mod list;
+mod listener;
+pub mod mounts;
 mod notify;
 pub mod pause;
 pub mod process;

@@ -13,6 +13,7 @@ pub mod event;
 pub mod exe;
 pub mod fd;
 pub mod file;
+pub mod listener;
 pub mod memory;
 pub mod mount;
 pub mod namespace;

@@ -4,16 +4,13 @@
 
 use core::ffi::CStr;
 
-use super::options::{Given, Lossy, Opt, invalid};
-use super::{Failure, Outcome, misuse, verbs};
+use super::options::{Given, Opt, invalid};
+use super::{Failure, Outcome, document, misuse, verbs};
 use crate::container::{Context, id, update};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::json;
 use crate::spec::{BlockIo, Cpu, Memory, Pids, Resources};
-use crate::sys::{AsFd, fd, file, memory};
-
-/// No document of limits is as long as this.
-const LONGEST: usize = 16 << 20;
+use crate::sys::memory;
 
 /// Sets new limits.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -39,16 +36,10 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     Ok(0)
 }
 
-/// JSON like that of `linux.resources`; `-` is standard input.
+/// JSON like that of `linux.resources`.
 fn from_document(file: &'static CStr) -> Result<Resources<'static>, Failure> {
-    const STANDARD_INPUT: i32 = 0;
-    let (name, text) = if file == c"-" {
-        ("standard input", file::read_to_end(fd::standard(STANDARD_INPUT), LONGEST))
-    } else {
-        let name = memory::format(format_args!("{}", Lossy(file.to_bytes())));
-        (name, file::open(file).and_then(|file| file::read_to_end(file.as_fd(), LONGEST)))
-    };
-    Ok(json::from_document(name, text.context("read", name)?)?)
+    let (name, text) = document::read(file)?;
+    Ok(json::from_document(name, text)?)
 }
 
 fn from_options(given: &Given) -> Result<Resources<'static>> {

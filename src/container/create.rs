@@ -6,13 +6,12 @@ use core::ffi::CStr;
 
 use super::child::{self, Spawned};
 use super::exe::{self, Protected};
-use super::filter;
 use super::foreground::{self, Init};
 use super::idmap;
 use super::notify::{self, Notify};
 use super::process::Stat;
-use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::{CreateRequest, Manager, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -211,6 +210,7 @@ fn decide(
             caller,
             cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
+            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", text),
         },
     )?);
     Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
@@ -347,6 +347,8 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            listener_path: plan.listener.map(|listener| listener.path),
+            listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
         };
         dir.write(&state)?;
@@ -474,19 +476,19 @@ impl<'a> Maker<'_, 'a> {
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
-            self.hear_ready(link, init)?;
+            self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
             link.tell(Step::Hooked, 0);
         }
-        self.hear_ready(link, init)?;
+        self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
             return write_pid_file();
         }
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
-            Report::Ready | Report::Closed => Ok(()),
+            Report::Ready | Report::Listener(_) | Report::Closed => Ok(()),
         }
     }
 
@@ -509,12 +511,25 @@ impl<'a> Maker<'_, 'a> {
         true
     }
 
-    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
-        match link.hear()? {
-            Report::Ready => Ok(()),
-            Report::Failed(error) => Err(error),
-            Report::Closed => Err(self.died(init)),
+    /// Until init is ready, and the listener of its seccomp filter, if one is to come now, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, init: &Init, state: Option<&State<'_>>) -> Result<()> {
+        let state = state.filter(|state| state.listener_path.is_some());
+        let (mut ready, mut listened) = (false, state.is_none());
+        while !(ready && listened) {
+            match link.hear()? {
+                Report::Ready => ready = true,
+                Report::Listener(fd) => {
+                    if let Some(state) = state {
+                        listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    }
+                    link.tell(Step::Listened, 0);
+                    listened = true;
+                }
+                Report::Failed(error) => return Err(error),
+                Report::Closed => return Err(self.died(init)),
+            }
         }
+        Ok(())
     }
 
     /// Init died without a word: most often of the container's memory limit.
@@ -641,7 +656,7 @@ impl Console {
 }
 
 pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
+    let (_, master) = socket::recv_fd(socket.as_fd(), &mut [0; 64]).context("receive", "the container's terminal")?;
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 

@@ -20,6 +20,7 @@ use super::resources::{COUNTED, Cgroup, Devices, Limits, Otherwise, Write};
 use super::scheduling::{
     FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, PERSONALITIES, POLICIES, Scheduling,
 };
+use super::seccomp::Listener;
 use super::sysctl::Sysctl;
 use super::{Path, Plan, Root};
 use crate::ebpf::Rule;
@@ -69,6 +70,7 @@ impl Shown<'_> {
             preserve_fds,
             annotations,
             hooks,
+            listener,
         } = self.plan;
         page.one("id", Text(id));
         page.one("state", Text(self.state));
@@ -117,6 +119,10 @@ impl Shown<'_> {
             ("propagation", Text(propagation_name(propagation))),
         ]);
         fill_process(page, process, *preserve_fds);
+        if let Some(Listener { path, metadata }) = listener {
+            page.section("listener", &[]);
+            page.row(&[("path", Text(path)), ("metadata", Text(metadata.unwrap_or("")))]);
+        }
         fill_hooks(page, hooks);
     }
 }
@@ -355,7 +361,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         page.row(&[("set", Text(set)), ("names", Words(names.as_slice()))]);
     }
     page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
-    if let Some(Filter { program, flags, notifies: _ }) = seccomp {
+    if let Some(Filter { program, flags }) = seccomp {
         let mut names = Growing::new();
         push_names(&mut names, filter_flag::NAMES, *flags);
         let length = memory::format(format_args!("{} instructions", program.len()));

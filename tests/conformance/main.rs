@@ -23,9 +23,11 @@ mod exec;
 mod hooks;
 mod lifecycle;
 mod limits;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod plan;
 mod process;
 mod rootless;
@@ -83,6 +85,8 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }
