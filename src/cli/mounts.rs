@@ -23,6 +23,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     };
     let id = id::check(given.words[1])?;
     report::about(id);
+    mounts::begin(context)?;
     let (name, text) = document::read(given.words[2])?;
     let list: List<'_, Mount<'_>> = json::from_document(name, text)?;
     mounts::change(context, id, change, name, list)?;

@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::Context;
 use super::state::{Lock, StateDir};
+use super::{Context, exe};
 use crate::error::{Context as _, Error, Result};
 use crate::init::mounts::{self, Work};
 use crate::link::{self, Report};
@@ -24,7 +24,16 @@ pub enum Change {
     Remove,
 }
 
-/// Does it; `document` is what the list is called in errors. A container may be paused meanwhile: none of its processes
+/// Comes first, before anything is read from standard input: it may be that a copy of us is executed, which has to read
+/// it. The container sees the process that enters it.
+///
+/// # Errors
+/// As `exe::protect`.
+pub fn begin(context: &Context) -> Result<()> {
+    exe::protect(context).map(|mut exe| exe.close())
+}
+
+/// Does it, once `begin` has been called; `document` is what the list is called in errors. A container may be paused meanwhile: none of its processes
 /// takes part.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         case!(init_in_a_user_namespace_leads_nowhere_writable).needs(&[Need::UserNamespaces]),
         case!(joiners_lead_nowhere_writable).needs(&[Need::Probe]),
         case!(otherwise_a_sealed_copy_is_executed).needs(&[Need::Probe]).isopod_only("they have other ways"),
+        case!(otherwise_standard_input_is_read_once).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(without_either_it_refuses).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(on_a_read_only_file_system_nothing_is_done).isopod_only("they have other ways"),
         case!(the_command_line_is_as_it_was).isopod_only("their processes in a container have names of their own"),
@@ -112,6 +113,15 @@ fn otherwise_a_sealed_copy_is_executed(t: &Sandbox) {
 
 fn without_set_mm(command: &Command) -> Command {
     deny(command, libc::SYS_prctl, Some(libc::PR_SET_MM), libc::EPERM)
+}
+
+/// What the first of the two executions reads, the second could not read again.
+fn otherwise_standard_input_is_read_once(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let mut command = without_set_mm(&by(&copy(t), &t.command(&["mounts", "add", &c.id, "-"])));
+    command.stdin(File::open(t.file("list", "[]")).expect("open"));
+    t.spawn(&mut command).wait().ok();
 }
 
 /// With `vm.memfd_noexec=2` there is no way left.
