@@ -218,6 +218,8 @@ impl Ctr {
 
     fn remove(&self) {
         host::remove_cgroups(&self.name);
+        // The shim asks the runtime to delete there too, wherever the states are.
+        let _ = fs::remove_dir(Path::new("/run/containerd/runc").join(&self.name));
         host::remove_dir(&self.dir);
     }
 }

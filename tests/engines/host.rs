@@ -237,8 +237,9 @@ pub(crate) fn remove_dir(dir: &Path) {
 }
 
 /// Directories that an engine makes outside of its own, however it is told.
-const STRAYS: [&str; 6] = [
+const STRAYS: [&str; 7] = [
     "/run/containerd/fifo",
+    "/run/containerd/runc",
     "/run/containerd/s",
     "/run/containerd",
     "/run/docker/plugins",
