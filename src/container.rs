@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod console;
 pub mod create;
+pub mod decide;
 pub mod delete;
 pub mod events;
 mod exe;

@@ -5,32 +5,29 @@ use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::console::{Console, receive_master};
+use super::decide::{Decided, decide, open_bundle, show};
 use super::exe::{self, Protected};
 use super::foreground::{self, Init};
 use super::idmap;
 use super::notify::{self, Notify};
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
-use super::{CreateRequest, Manager, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
+use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::hook::Runner;
-use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::Plan;
 use crate::plan::hooks::Stage;
-use crate::plan::text::Shown;
-use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security};
 use crate::{debug, log, spec, warn};
-
-/// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
-const CONFIG_LIMIT: usize = 64 << 20;
 
 /// Makes a container whose process waits for `start`.
 ///
@@ -133,116 +130,6 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle.as_fd(), exe)
-}
-
-/// What `run` would do with the same request, for people or as JSON. Nothing is done.
-///
-/// # Errors
-/// Whatever is wrong with the config.
-pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
-    let bundle = open_bundle(request)?;
-    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
-    Ok(show(context, decided.plan, &decided.place, as_json))
-}
-
-fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
-    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
-    let shown = Shown { plan, cgroups: &place.cgroups, state };
-    if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
-}
-
-fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
-    if request.bundle == c"." {
-        return Ok(Bundle(None));
-    }
-    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
-}
-
-/// The bundle's directory, or the current one.
-struct Bundle(Option<OwnedFd>);
-
-impl Bundle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().map_or(CWD, AsFd::as_fd)
-    }
-}
-
-/// What is known before anything has happened.
-struct Decided {
-    spec: &'static spec::Spec<'static>,
-    plan: &'static Plan<'static>,
-    place: Place,
-    /// NOTIFY_SOCKET.
-    supervisor: Option<&'static CStr>,
-    /// Whether the caller is not root.
-    rootless: bool,
-}
-
-fn decide(
-    context: &super::Context,
-    request: &CreateRequest,
-    bundle: BorrowedFd<'_>,
-    listen_fds: u32,
-) -> Result<Decided> {
-    let config = read_config(bundle, request.config)?;
-    let spec = spec::parse(config)?;
-    let caller = Caller::find(context.start.euid)?;
-    let place = Place::find(context, spec, caller.is_some())?;
-    let supervisor = notify::wanted(context);
-    let notify = match supervisor {
-        Some(path) => {
-            let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
-            Some([text(path), host])
-        }
-        None => None,
-    };
-    let plan = memory::keep(plan::compile(
-        spec,
-        &place.cgroups,
-        &plan::Request {
-            id: request.id,
-            no_pivot: request.no_pivot,
-            no_new_keyring: request.no_new_keyring,
-            no_cgroups: place.none,
-            listen_fds,
-            preserve_fds: request.preserve_fds,
-            notify,
-            caller,
-            cgroup_parent: place.parent,
-            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
-            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", text),
-        },
-    )?);
-    Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
-}
-
-/// Where the container's cgroup may be.
-struct Place {
-    cgroups: Cgroups<'static>,
-    /// There is none, so that limits are ignored.
-    none: bool,
-    /// The cgroup below which it is, unless the config says where.
-    parent: &'static str,
-    /// Whether the config says where.
-    asked: bool,
-}
-
-impl Place {
-    fn find(context: &super::Context, spec: &spec::Spec<'_>, rootless: bool) -> Result<Place> {
-        let asked = spec.linux.and_then(|linux| linux.cgroups_path).is_some_and(|path| !path.is_empty());
-        let nowhere = Place { cgroups: Cgroups::None, none: true, parent: "", asked };
-        if context.manager == Manager::Disabled {
-            return Ok(nowhere);
-        }
-        let cgroups = match spec.linux.and_then(|linux| linux.resources) {
-            Some(resources) if plan::resources::may_need_both(resources) => host::cgroups_of_both()?,
-            _ => host::cgroups()?,
-        };
-        if !rootless || asked {
-            return Ok(Place { cgroups, none: false, parent: "", asked });
-        }
-        Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))
-    }
 }
 
 /// What the steps of making a container share.
@@ -571,26 +458,6 @@ impl<'a> Maker<'_, 'a> {
     }
 }
 
-/// Whether it names a label of a security module.
-fn is_labelled(spec: &spec::Spec<'_>) -> bool {
-    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
-    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
-    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
-}
-
-/// Reads the config, from the bundle unless the caller names another file.
-fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&'static [u8]> {
-    let (dir, path) = match other {
-        Some(path) => (CWD, path),
-        None => (bundle, c"config.json"),
-    };
-    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", text(path))?;
-    match file::read_to_end(config.as_fd(), CONFIG_LIMIT) {
-        Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
-        config => config.context("read", text(path)),
-    }
-}
-
 /// LISTEN_FDS of the caller: sd_listen_fds(3).
 pub(super) fn listen_fds(context: &super::Context) -> Result<u32> {
     let Some(value) = context.start.var("LISTEN_FDS") else { return Ok(0) };
@@ -629,35 +496,6 @@ fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Res
         }
         (Until::Started, false) => Ok(()),
     }
-}
-
-/// Who gets the terminal's other side: the caller's socket, or we ourselves.
-pub(super) struct Console {
-    pub theirs: Option<OwnedFd>,
-    pub ours: Option<OwnedFd>,
-}
-
-impl Console {
-    pub(super) fn open(wanted: bool, socket: Option<&CStr>) -> Result<Console> {
-        if !wanted {
-            return Ok(Console { theirs: None, ours: None });
-        }
-        match socket {
-            Some(path) => {
-                let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
-                Ok(Console { theirs: Some(socket), ours: None })
-            }
-            None => {
-                let (ours, theirs) = socket::pair().context("socketpair", "for the terminal")?;
-                Ok(Console { theirs: Some(theirs), ours: Some(ours) })
-            }
-        }
-    }
-}
-
-pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let (_, master) = socket::recv_fd(socket.as_fd(), &mut [0; 64]).context("receive", "the container's terminal")?;
-    master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
 /// What init waits for, and, if `start` has to hear from it, what it answers with. Then `exec.fifo` is only a link to the
@@ -706,7 +544,7 @@ pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
 }
 
 /// An absolute path, for the state.
-fn absolute(path: &'static CStr) -> Result<&'static str> {
+pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
     let path = text(path);
     if path.starts_with('/') {
         return Ok(path);

@@ -10,7 +10,8 @@
 use core::ffi::CStr;
 
 use super::child::{Spawned, in_between};
-use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::console::{Console, receive_master};
+use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
