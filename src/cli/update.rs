@@ -50,9 +50,12 @@ const NATURAL: Form = ("it is a number from 0 on", Some(natural));
 const SIZE: Form = ("it is a number of bytes, as in 64m, or -1", Some(size));
 const WEIGHT: Form = ("it is a number from 10 to 1000", Some(weight));
 
+/// A member of the document, and the option that sets it.
+type Member = (&'static str, &'static Opt, Form);
+
 /// What the options set: members of the members of `linux.resources`.
 #[rustfmt::skip]
-static MEMBERS: &[(&str, &[(&str, &Opt, Form)])] = &[
+static MEMBERS: &[(&str, &[Member])] = &[
     ("memory", &[
         ("limit", &verbs::MEMORY, SIZE), ("reservation", &verbs::MEMORY_RESERVATION, SIZE),
         ("swap", &verbs::MEMORY_SWAP, SIZE), ("kernel", &verbs::KERNEL_MEMORY, SIZE),
@@ -73,8 +76,7 @@ fn from_options(given: &Given) -> Result<Resources<'static>> {
     let mut refused = None;
     let text = json::text(Style::Compact, |w| {
         w.object(|w| {
-            let is_given =
-                |(_, members): &&(_, &[(_, &Opt, Form)])| members.iter().any(|(_, option, _)| given.has(option));
+            let is_given = |(_, members): &&(_, &[Member])| members.iter().any(|(_, option, _)| given.has(option));
             for (name, members) in MEMBERS.iter().filter(is_given) {
                 w.name(name).object(|w| {
                     for (name, option, form) in *members {
