@@ -90,7 +90,8 @@ fn joiners_lead_nowhere_writable(t: &Sandbox) {
     }
     fs::write(c.inside("stop"), "").expect("write");
     let said = watcher.wait().stdout();
-    assert!(said.contains("opened=0"), "{said}");
+    // It saw some of them, or the test would show nothing.
+    assert!(said.contains("found=yes opened=0"), "{said}");
     assert!(fs::read(&copy).expect("read") == before, "the runtime has changed");
 }
 
