@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod console;
 pub mod create;
+pub mod decide;
 pub mod delete;
 pub mod events;
 mod exe;
@@ -15,20 +17,25 @@ mod hooks;
 pub mod id;
 pub mod kill;
 pub mod list;
+mod listener;
+pub mod mounts;
 mod netdevice;
+mod notify;
 pub mod pause;
 pub mod process;
 pub mod ps;
 pub mod start;
 pub mod state;
+mod uid_map;
 pub mod update;
 
 use core::ffi::CStr;
 
 use crate::cgroup::{self, Cgroup};
-use crate::error::Result;
+use crate::error::{Context as _, Result};
 use crate::host::{self, Cgroups};
 use crate::sys::start::Start;
+use crate::sys::{AsFd, OwnedFd, socket};
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";
@@ -80,6 +87,8 @@ pub struct CreateRequest {
     pub console_socket: Option<&'static CStr>,
     /// Where init's pid is written.
     pub pid_file: Option<&'static CStr>,
+    /// The socket that gets a pidfd of init.
+    pub pidfd_socket: Option<&'static CStr>,
     /// How many of the caller's descriptors, from 3 on, the container gets.
     pub preserve_fds: u32,
     /// `run` returns once the container is started.
@@ -92,9 +101,24 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
+/// A path for a message.
+fn text(path: &CStr) -> &str {
+    path.to_str().unwrap_or("?")
+}
+
+/// Connects to who wants a pidfd.
+fn connect_for_pidfd(path: &CStr) -> Result<OwnedFd> {
+    socket::connect_stream(path).context("connect to the pidfd socket", text(path))
+}
+
+/// Sends a pidfd, with the word that runc sends with it.
+fn send_pidfd(socket: &OwnedFd, word: &str, pidfd: &OwnedFd) -> Result<()> {
+    socket::send_fd(socket.as_fd(), word.as_bytes(), pidfd.as_fd()).context("send", "the pidfd of the process")
+}
+
 /// The container's cgroup, as its state has it: where it is on this machine.
 fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
-    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_of_both()? };
     Cgroup::new(cgroups, state.cgroup_path)
 }
 

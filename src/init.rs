@@ -9,11 +9,14 @@ pub mod enter;
 mod exec;
 mod identity;
 mod label;
+pub mod mounts;
 pub mod namespaces;
 pub mod scheduling;
 
+use core::ffi::CStr;
+
 use crate::cgroup::{Cgroup, Doors};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::hook::Runner;
 use crate::link::{self, Child, Step};
 use crate::log::{self, Level};
@@ -22,13 +25,15 @@ use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
 use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, OwnedFd, file, namespace, process, sched};
+use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {
     /// To talk with the runtime.
     pub link: Child,
-    /// Trees opened beforehand; taken when they are attached.
+    /// Where the bundle is.
+    pub bundle: &'a CStr,
+    /// Trees opened beforehand; taken when they are attached. None if only init is root, in its user namespace.
     pub sources: Option<Sources>,
     /// The namespaces to be joined, if that is left to init.
     pub namespaces: Option<sys::fd::FdList>,
@@ -83,12 +88,21 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         }
         _ => None,
     };
-    // First, for nearly everything that follows is checked against our ids in the user namespace.
-    if plan.namespaces.maps.is_some() {
-        if inherited.link.wait(Step::Mapped).is_none() {
-            orphaned();
+    let sources = match inherited.sources.take() {
+        Some(sources) => sources,
+        None => {
+            // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was
+            // opened in the host's mount namespace leads there.
+            process::chdir(inherited.bundle).context("chdir", inherited.bundle.to_str().unwrap_or("?"))?;
+            Sources::open(plan, CWD)?
         }
-        identity::become_root()?;
+    };
+    if plan.namespaces.maps.is_some() && inherited.link.wait(Step::Mapped).is_none() {
+        orphaned();
+    }
+    // For nearly everything that follows is checked against our ids in the user namespace.
+    if user_namespace {
+        identity::become_root(&plan.process.user)?;
     }
     if let Some(fds) = &inherited.namespaces {
         namespaces::join(plan, fds, !kind::PID)?;
@@ -101,7 +115,6 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         labels.around_keyring(&plan.process.labels, || identity::join_keyring(name))?;
     }
 
-    let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources, place)?;
     // When a cgroup mount comes, or nothing else can be mounted: until then the runtime makes the cgroups and writes
     // its state while we mount.
@@ -132,7 +145,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
     rootfs.make_devices()?;
     // Before the sysctls, which may be those of a network device that a hook brings.
-    if let Some(runner) = inherited.hooks.as_ref().filter(|_| hooked) {
+    if let Some(runner) = inherited.hooks.filter(|_| hooked) {
         if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime]) {
             let _ = inherited.link.ready();
             if inherited.link.wait(Step::Hooked).is_none() {
@@ -190,29 +203,30 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop((rootfs, doors, theirs, labels));
     sys::fd::close_dropped();
 
-    become_user(&plan.process, user_namespace, terminal.as_ref())?;
+    become_user(&plan.process, &inherited.link, user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(plan.preserve_fds)?;
     // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
     let program = exec::find(&plan.process)?;
     let args = process::Vector::new(plan.process.args);
-    let env = exec::environment(&plan.process, &[home]);
+    let env = exec::environment(&plan.process, home);
 
     exec::reset_signals(ignored, inherited.signal_mask);
     let _ = inherited.link.ready();
+    exec::install_listened(&plan.process, &inherited.link)?;
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }
     if let Some(runner) = &inherited.hooks {
         // What the container has for a hook is confined as its process is, whose filter comes only later.
-        let confine = || if plan.process.no_new_privs { identity::install_filter(&plan.process) } else { Ok(()) };
+        let confine = || exec::install_last(&plan.process, &inherited.link);
         runner.run(Stage::StartContainer, process::getpid(), &confine)?;
     }
-    exec::replace(&plan.process, program, &args, &env)
+    exec::replace(&plan.process, &inherited.link, program, &args, &env)
 }
 
 /// Gives up what is the runtime's: limits, ids, capabilities, the caller's terminal; and goes where the process starts.
 /// The root is the container's, and we are in it.
-fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
+fn become_user(planned: &Process<'_>, link: &Child, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
     identity::give_standard_streams(planned, user_namespace)?;
     identity::set_limits(planned)?;
     scheduling::set_own(&planned.scheduling)?;
@@ -220,7 +234,7 @@ fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&Ow
     // The root we are in already.
     let cwd = planned.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
-    identity::drop_privileges(planned, user_namespace)?;
+    identity::drop_privileges(planned, link)?;
     if let Some(terminal) = terminal {
         // Only after the last warning, which is the caller's to hear, not the container's.
         console::become_standard(terminal)?;

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod mount;
 pub mod namespace;
 pub mod netdevice;
+mod page;
 pub mod process;
 pub mod resources;
 pub mod scheduling;
@@ -25,12 +26,13 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::error::{Error, Result};
+use crate::host::caller::Caller;
 use crate::host::{Cgroups, Security};
 use crate::json::Map;
-use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
+use crate::{spec, warn};
 
 use mount::Propagation;
 
@@ -49,8 +51,16 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// NOTIFY_SOCKET of the caller's environment, and the directory on the host that is mounted there.
+    pub notify: Option<[&'a str; 2]>,
+    /// Who calls, if it is not root.
+    pub caller: Option<Caller>,
+    /// The cgroup below which he may make one.
+    pub cgroup_parent: &'a str,
     /// What the host can confine by; only looked at if the config has a label.
     pub security: Security,
+    /// RUN_OCI_SECCOMP_RECEIVER of the caller's environment, or empty.
+    pub seccomp_receiver: &'a str,
 }
 
 /// Everything that will be done.
@@ -60,9 +70,7 @@ pub struct Plan<'a> {
     pub namespaces: namespace::Namespaces<'a>,
     pub cgroup: resources::Cgroup<'a>,
     pub root: Root<'a>,
-    pub mounts: &'a [mount::Mount<'a>],
-    /// The user namespaces whose ids some of the mounts show.
-    pub idmaps: &'a [idmap::Ids<'a>],
+    pub mounts: mount::Mounts<'a>,
     pub devices: &'a [device::Device<'a>],
     pub net_devices: &'a [netdevice::NetDevice<'a>],
     pub masked_paths: &'a [&'a CStr],
@@ -73,6 +81,8 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
+    /// Whom its seccomp filter notifies, if it does.
+    pub listener: Option<seccomp::Listener<'a>>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     pub hooks: hooks::Hooks<'a>,
@@ -123,14 +133,21 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if spec.oci_version.is_none() {
         return Err(missing("ociVersion"));
     }
-    let process = spec.process.ok_or_else(|| missing("process"))?;
+    let process = *spec.process.ok_or_else(|| missing("process"))?;
+    let (process, mounts) =
+        request.notify.map_or((process, spec.mounts), |notify| notified(process, spec.mounts, notify));
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
     no_handlers(&spec.annotations)?;
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
-    let namespaces = namespace::plan(linux)?;
+    let mut process = process::plan(&process, request.listen_fds, request.security)?;
+    let (filter, listener) = seccomp::plan(linux.seccomp, &spec.annotations, request.seccomp_receiver)?;
+    process.seccomp = filter;
+    process.user.keep_groups = identity::keeps_groups(&spec.annotations);
+    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
+    let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
     for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
         if !namespaces.has(kind::UTS) {
@@ -142,20 +159,35 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
-    let mut process = process::plan(process, request.listen_fds, request.security)?;
-    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
-    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
-    let label = mount_label(linux, &spec.annotations, request.security)?;
-    let around = mount::Surroundings { propagation: root.propagation, linux, namespaces: &namespaces, label };
-    let (mounts, idmaps) = mount::plan(spec.mounts, &around)?;
+    let cgroup_name = match request.cgroup_parent {
+        "" => request.id,
+        parent => memory::format(format_args!("{parent}/{}", request.id)),
+    };
+    if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
+        warn!("linux.resources: ignored, for this user has no cgroup of his own");
+    }
+    let mut cgroup = resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?;
+    if request.caller.is_some() {
+        // He may not load the program, and can make no device.
+        cgroup.limits.devices = None;
+    }
+    let around = mount::Surroundings {
+        propagation: root.propagation,
+        linux,
+        namespaces: &namespaces,
+        label: mount_label(linux, &spec.annotations, request.security)?,
+        is_root: request.caller.is_none(),
+    };
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
-        mounts,
-        idmaps,
+        cgroup: resources::Cgroup {
+            delegation: resources::delegate::plan(&spec.annotations, &namespaces, cgroups)?,
+            ..cgroup
+        },
+        mounts: mount::plan(mounts, &around)?,
         root,
         devices: device::plan(linux.devices)?,
         net_devices: netdevice::plan(&linux.net_devices, &namespaces)?,
@@ -166,6 +198,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
         process,
+        listener,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
@@ -195,6 +228,23 @@ fn mount_label<'a>(
     };
     let label = label::selinux("linux.mountLabel", linux.mount_label, security)?;
     Ok(label.map(|label| mount::Datum { key, value: Some(label) }))
+}
+
+/// The container's own NOTIFY_SOCKET, in a directory where the supervisor's is on the host.
+fn notified<'a>(
+    process: spec::Process<'a>,
+    mounts: &'a [spec::Mount<'a>],
+    [path, host]: [&'a str; 2],
+) -> (spec::Process<'a>, &'a [spec::Mount<'a>]) {
+    let variable = memory::format(format_args!("NOTIFY_SOCKET={path}/notify"));
+    let mount = spec::Mount {
+        destination: Some(path),
+        kind: Some("bind"),
+        source: Some(host),
+        options: Some(&["bind", "ro", "nosuid", "nodev", "noexec"]),
+        ..spec::Mount::default()
+    };
+    (spec::Process { env: exec::both(process.env, &[variable]), ..process }, exec::both(mounts, &[mount]))
 }
 
 /// What the config may ask for and we cannot do: refused by name rather than ignored.

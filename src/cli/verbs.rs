@@ -5,7 +5,8 @@
 
 use super::options::{Given, Kind, Opt, Order};
 use super::{
-    Outcome, completion, create, delete, events, exec, features, kill, list, pause, ps, run, spec, start, state, update,
+    Outcome, completion, create, delete, events, exec, features, kill, list, mounts, pause, plan, ps, run, spec, start,
+    state, update,
 };
 use crate::container::Context;
 
@@ -57,6 +58,14 @@ pub static VERBS: &[Verb] = &[
         run: spec::run,
     },
     Verb {
+        name: "plan",
+        summary: "print what run would do, and do nothing",
+        words: Words { min: 0, max: 1, names: "[ID]" },
+        options: &[BUNDLE, CONFIG, JSON, NO_NEW_KEYRING, NO_PIVOT, PRESERVE_FDS],
+        order: Order::Anywhere,
+        run: plan::run,
+    },
+    Verb {
         name: "run",
         summary: "create a container, start it, wait for its end",
         words: ID,
@@ -70,6 +79,7 @@ pub static VERBS: &[Verb] = &[
             NO_PIVOT,
             NO_SUBREAPER,
             PID_FILE,
+            PIDFD_SOCKET,
             PRESERVE_FDS,
         ],
         order: Order::Anywhere,
@@ -79,7 +89,17 @@ pub static VERBS: &[Verb] = &[
         name: "create",
         summary: "make a container, ready to be started",
         words: ID,
-        options: &[BUNDLE, CONFIG, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PRESERVE_FDS],
+        options: &[
+            BUNDLE,
+            CONFIG,
+            CONSOLE_SOCKET,
+            NO_NEW_KEYRING,
+            NO_PIVOT,
+            NO_SUBREAPER,
+            PID_FILE,
+            PIDFD_SOCKET,
+            PRESERVE_FDS,
+        ],
         order: Order::Anywhere,
         run: create::run,
     },
@@ -175,6 +195,14 @@ pub static VERBS: &[Verb] = &[
         run: update::run,
     },
     Verb {
+        name: "mounts",
+        summary: "mount something in a container, or unmount it",
+        words: Words { min: 3, max: 3, names: "add|remove ID FILE" },
+        options: &[],
+        order: Order::Anywhere,
+        run: mounts::run,
+    },
+    Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
@@ -252,6 +280,7 @@ pub const BUNDLE: Opt = value("bundle", "b", "DIR", "where config.json and rootf
 pub const CONFIG: Opt = value("config", "f", "FILE", "read this instead of the bundle's config.json");
 pub const CONSOLE_SOCKET: Opt = value("console-socket", "", "SOCKET", "send the terminal's descriptor there");
 pub const DETACH: Opt = flag("detach", "d", "return when the container has started");
+pub const JSON: Opt = flag("json", "", "for programs");
 pub const KEEP: Opt = flag("keep", "", "leave the ended container for delete");
 pub const NO_NEW_KEYRING: Opt = flag("no-new-keyring", "", "stay in the caller's session keyring");
 pub const NO_PIVOT: Opt = flag("no-pivot", "", "MS_MOVE instead of pivot_root, as on a ramdisk");
@@ -269,7 +298,7 @@ pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be 
 pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
 pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
 pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
-pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
+pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the process there");
 pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
 pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "under this label of SELinux");
 pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
@@ -343,7 +372,7 @@ mod tests {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
                 names => {
-                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND"];
+                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND", "FILE"];
                     let shown = |names: String, word: &&str| names.replace(word, &format!("*{word}*"));
                     format!("## {} {}", verb.name, placeholders.iter().fold(names.to_owned(), shown))
                 }

@@ -1,16 +1,20 @@
 //! `create` and `run`: the parent's order of steps. While init makes its file system, the runtime makes its cgroups,
 //! writes its maps and its state; they meet twice (`link::Step`).
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::console::{Console, receive_master};
+use super::decide::{Decided, decide, open_bundle, show};
 use super::exe::{self, Protected};
-use super::filter;
 use super::foreground::{self, Init};
 use super::netdevice;
+use super::notify::{self, Notify};
 use super::process::Stat;
-use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, hooks};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::uid_map;
+use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
@@ -18,16 +22,13 @@ use crate::hook::Runner;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::Plan;
 use crate::plan::hooks::Stage;
-use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security};
 use crate::{debug, log, spec, warn};
-
-/// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
-const CONFIG_LIMIT: usize = 64 << 20;
 
 /// Makes a container whose process waits for `start`.
 ///
@@ -44,12 +45,16 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
+        if let Some(notify) = &made.notify {
+            notify.wait(made.init.pidfd.as_fd(), made.init.pid)?;
+        }
         return Ok(0);
     }
     fd::close_dropped();
+    let notify = made.notify.as_ref();
     let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master)?,
-        None => foreground::supervise(&made.init)?,
+        Some(master) => foreground::relay(&made.init, master, notify)?,
+        None => foreground::supervise(&made.init, notify)?,
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -81,6 +86,7 @@ struct Made<'a> {
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
+    notify: Option<Notify>,
 }
 
 impl<'a> Made<'a> {
@@ -104,41 +110,27 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let exe = exe::protect(context)?;
     process::umask(0);
 
-    let opened;
-    let bundle = if request.bundle == c"." {
-        CWD
-    } else {
-        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-        opened.as_fd()
-    };
-    let config = read_config(bundle, request.config)?;
-    let spec = spec::parse(config)?;
-    let cgroups = match context.manager {
-        Manager::Cgroupfs => host::cgroups()?,
-        Manager::Disabled => Cgroups::None,
-    };
-    let plan = memory::keep(plan::compile(
-        spec,
-        &cgroups,
-        &plan::Request {
-            id: request.id,
-            no_pivot: request.no_pivot,
-            no_new_keyring: request.no_new_keyring,
-            no_cgroups: context.manager == Manager::Disabled,
-            listen_fds,
-            preserve_fds: request.preserve_fds,
-            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
-        },
-    )?);
+    let bundle = open_bundle(request)?;
+    let Decided { spec, plan, place, supervisor, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
     check_terminal(plan, request, until)?;
     if log::enabled(log::Level::Debug) {
-        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
+        show(context, plan, &place, false).lines().for_each(|line| debug!("{line}"));
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker = Maker { context, request, until, plan, spec, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let maker = Maker {
+        context,
+        request,
+        until,
+        plan,
+        spec,
+        supervisor,
+        rootless,
+        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
+        may_lack_cgroup: !place.asked,
+    };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle, exe)
+    maker.make(dir, bundle.as_fd(), exe)
 }
 
 /// What the steps of making a container share.
@@ -149,7 +141,13 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` and hooks will need.
     spec: &'a spec::Spec<'a>,
-    cgroup: Cgroup<'a>,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
+    /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
+    rootless: bool,
+    cgroup: Cell<Cgroup<'a>>,
+    /// Whether nobody has asked for a certain cgroup.
+    may_lack_cgroup: bool,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
@@ -181,15 +179,44 @@ impl Drop for Undo<'_> {
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
+        let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
+        // To be undone with all the rest if that is refused.
+        let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
+        let Some(dir) = &undo.dir else { return Err(self.incomplete()) };
+        let notify = match self.supervisor {
+            Some(supervisor) => {
+                notify::make_directory(dir)?;
+                if self.until == Until::Started { Notify::listen(dir, supervisor)? } else { None }
+            }
+            None => None,
+        };
         let master = self.make_or_undo(&mut undo, bundle, exe)?;
+        if let Some(init) = &undo.init {
+            for socket in pidfd_sockets.iter().flatten() {
+                send_pidfd(socket, "standard", &init.pidfd)?;
+            }
+        }
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks.take() })
+                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify })
             }
-            _ => Err(Error::because("create", self.request.id, "something is missing")),
+            _ => Err(self.incomplete()),
         }
+    }
+
+    #[cold]
+    fn incomplete(&self) -> Error {
+        Error::because("create", self.request.id, "something is missing")
+    }
+
+    /// crun's annotation for the same.
+    fn pidfd_receiver(&self) -> Result<Option<OwnedFd>> {
+        let Some(path) = self.plan.annotations.get("run.oci.pidfd_receiver") else { return Ok(None) };
+        let path =
+            memory::cstr(path).ok_or(Error::because("connect to the pidfd socket", path, "contains a NUL byte"))?;
+        connect_for_pidfd(path).map(Some)
     }
 
     fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
@@ -208,6 +235,8 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            listener_path: plan.listener.map(|listener| listener.path),
+            listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
         };
         dir.write(&state)?;
@@ -218,16 +247,24 @@ impl<'a> Maker<'_, 'a> {
 
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle)?;
+        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
-        let (born_in, entered) = self.cgroup.halves();
-        let (early, late) =
-            if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
-        let doors = early.create(&plan.cgroup.limits)?;
+        let whole = self.cgroup.get();
+        let (born_in, entered) = whole.halves();
+        let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
+        let (early, late, doors) = match early.create(&plan.cgroup) {
+            Err(error) if self.can_do_without(&error) => {
+                let none = Cgroup::new(Cgroups::None, "")?;
+                self.cgroup.set(none);
+                state.cgroup_path = "";
+                (none, None, none.create(&plan.cgroup)?)
+            }
+            doors => (early, late, doors?),
+        };
         undo.cgroup = Some(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -236,15 +273,18 @@ impl<'a> Maker<'_, 'a> {
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        let maps = plan.namespaces.maps.as_ref();
+        if !(self.rootless && maps.is_some()) {
+            // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        } // Else what init has in /proc would be root's, its maps, too. It follows when it is in the namespaces.
 
         if plan.namespaces.new & kind::PID == 0 {
             // Others than we will see init at once.
             exe.close();
         }
 
-        match child::spawn(plan, &fds, doors.birthplace())? {
+        match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
             Spawned::Init => {
                 // The runtime, which has more time, is the last to close it.
                 exe.close();
@@ -255,7 +295,8 @@ impl<'a> Maker<'_, 'a> {
                 }
                 let inherited = Inherited {
                     link: ours,
-                    sources: Some(sources),
+                    bundle: self.request.bundle,
+                    sources,
                     namespaces: child::init_joins(plan).then_some(fds),
                     doors: Some(doors),
                     cgroup: late,
@@ -264,7 +305,7 @@ impl<'a> Maker<'_, 'a> {
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     answer,
-                    hooks: undo.hooks.take(),
+                    hooks: undo.hooks,
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -279,19 +320,19 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        if let Some(maps) = &plan.namespaces.maps {
-            put_proc(init.pid, "uid_map", maps.uid)?;
-            put_proc(init.pid, "gid_map", maps.gid)?;
+        if let Some(maps) = maps {
+            uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
+            self.set_oom_score(init)?;
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
-            undo.cgroup = Some(self.cgroup);
+            undo.cgroup = Some(whole);
         }
         netdevice::move_all(plan, network.as_ref(), init.pid)?;
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
-        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
@@ -301,12 +342,11 @@ impl<'a> Maker<'_, 'a> {
         state: &mut State<'a>,
         dir: &StateDir,
         init: &Init,
-        hooks: Option<&Runner<'a>>,
+        hooks: Option<Runner<'a>>,
         link: &link::Parent,
     ) -> Result<()> {
-        if let Some(score) = self.plan.process.oom_score_adj {
-            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
-                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        if self.plan.namespaces.maps.is_none() {
+            self.set_oom_score(init)?;
         }
         if self.plan.namespaces.has(kind::USER) {
             init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
@@ -326,36 +366,71 @@ impl<'a> Maker<'_, 'a> {
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
-            self.hear_ready(link, init)?;
+            self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
             link.tell(Step::Hooked, 0);
         }
-        self.hear_ready(link, init)?;
+        self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
             return write_pid_file();
         }
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
-            Report::Ready | Report::Closed => Ok(()),
+            Report::Ready | Report::Listener(_) | Report::Closed => Ok(()),
         }
     }
 
-    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
-        match link.hear()? {
-            Report::Ready => Ok(()),
-            Report::Failed(error) => Err(error),
-            Report::Closed => Err(self.died(init)),
+    /// In a new user namespace before init becomes its root, and so nobody that its caller may change.
+    fn set_oom_score(&self, init: &Init) -> Result<()> {
+        let Some(score) = self.plan.process.oom_score_adj else { return Ok(()) };
+        put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+            .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
+    }
+
+    /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.
+    fn can_do_without(&self, refusal: &Error) -> bool {
+        let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].into_iter().any(|errno| refusal.is(errno));
+        if !refused || !self.may_lack_cgroup || !host::in_user_namespace() {
+            return false;
         }
+        if !self.plan.cgroup.limits.writes.is_empty() {
+            warn!("{refusal}: linux.resources is ignored");
+        }
+        true
+    }
+
+    /// Until init is ready, and the listener of its seccomp filter, if one is to come now, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, init: &Init, state: Option<&State<'_>>) -> Result<()> {
+        let state = state.filter(|state| state.listener_path.is_some());
+        let (mut ready, mut listened) = (false, state.is_none());
+        while !(ready && listened) {
+            match link.hear()? {
+                Report::Ready => ready = true,
+                Report::Listener(fd) => {
+                    if let Some(state) = state {
+                        listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    }
+                    link.tell(Step::Listened, 0);
+                    listened = true;
+                }
+                Report::Failed(error) => return Err(error),
+                Report::Closed => return Err(self.died(init)),
+            }
+        }
+        Ok(())
     }
 
     /// Init died without a word: most often of the container's memory limit.
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.oom_killed() {
-            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        if let Some((limit, used)) = self.cgroup.get().oom_killed() {
+            return Error::says(format_args!(
+                "container `{}`: OOM: the memory limit could be too low: it is {limit}, and {used} were used",
+                self.plan.id
+            ));
         }
         Error::says(format_args!(
             "container `{}`: its init ended before it was ready, with code {status}",
@@ -366,7 +441,7 @@ impl<'a> Maker<'_, 'a> {
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
     fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
         let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
-        for place in self.cgroup.places() {
+        for place in self.cgroup.get().places() {
             let name = place.hierarchy.directory;
             let mut links: Growing<'a, &'a CStr> = Growing::new();
             let controllers = text(name);
@@ -376,29 +451,13 @@ impl<'a> Maker<'_, 'a> {
                     links.push(link);
                 }
             }
-            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+            let path = match &self.plan.cgroup.delegation {
+                Some(delegation) if place.hierarchy.unified => place.below(delegation.below),
+                _ => place.directory,
+            };
+            list.push(Hierarchy { name, path, links: links.finish() });
         }
         list.finish()
-    }
-}
-
-/// Whether it names a label of a security module.
-fn is_labelled(spec: &spec::Spec<'_>) -> bool {
-    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
-    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
-    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
-}
-
-/// Reads the config, from the bundle unless the caller names another file.
-fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&'static [u8]> {
-    let (dir, path) = match other {
-        Some(path) => (CWD, path),
-        None => (bundle, c"config.json"),
-    };
-    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", text(path))?;
-    match file::read_to_end(config.as_fd(), CONFIG_LIMIT) {
-        Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
-        config => config.context("read", text(path)),
     }
 }
 
@@ -442,35 +501,6 @@ fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Res
     }
 }
 
-/// Who gets the terminal's other side: the caller's socket, or we ourselves.
-pub(super) struct Console {
-    pub theirs: Option<OwnedFd>,
-    pub ours: Option<OwnedFd>,
-}
-
-impl Console {
-    pub(super) fn open(wanted: bool, socket: Option<&CStr>) -> Result<Console> {
-        if !wanted {
-            return Ok(Console { theirs: None, ours: None });
-        }
-        match socket {
-            Some(path) => {
-                let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
-                Ok(Console { theirs: Some(socket), ours: None })
-            }
-            None => {
-                let (ours, theirs) = socket::pair().context("socketpair", "for the terminal")?;
-                Ok(Console { theirs: Some(theirs), ours: Some(ours) })
-            }
-        }
-    }
-}
-
-pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
-    master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
-}
-
 /// What init waits for, and, if `start` has to hear from it, what it answers with. Then `exec.fifo` is only a link to the
 /// fifo, which shows `start` that there is more to do.
 fn make_fifos(dir: &StateDir, answered: bool) -> Result<[Option<OwnedFd>; 2]> {
@@ -497,7 +527,7 @@ fn open_fifo(dir: &StateDir, name: &CStr, how: file::OFlags) -> Result<OwnedFd> 
 }
 
 /// A file of a process in the host's procfs.
-fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     let path = memory::format(format_args!("/proc/{pid}/{name}"));
     let write = || {
         let path = memory::cstr(path).ok_or(Errno::INVAL)?;
@@ -517,7 +547,7 @@ pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
 }
 
 /// An absolute path, for the state.
-fn absolute(path: &'static CStr) -> Result<&'static str> {
+pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
     let path = text(path);
     if path.starts_with('/') {
         return Ok(path);
@@ -534,8 +564,4 @@ fn absolute(path: &'static CStr) -> Result<&'static str> {
 fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
     let root = root.to_str().unwrap_or("?");
     if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
-}
-
-fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
 }

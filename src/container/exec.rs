@@ -9,20 +9,22 @@
 
 use core::ffi::CStr;
 
-use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::child::{Spawned, in_between};
+use super::console::{Console, receive_master};
+use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
-use super::filter;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
-use super::state::{Lock, State, StateDir};
+use super::state::{Lock, State, StateDir, Status};
+use super::{connect_for_pidfd, filter, listener, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
-use crate::init::enter::{self, Entering};
-use crate::link::{self, Report};
+use crate::init::enter::{self, Entering, set_oom_score};
+use crate::link::{self, Report, Step};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security, socket};
+use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security};
 use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
@@ -79,8 +81,9 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = memory::keep(self::plan(request, &state, config, document)?);
+    let planned = memory::keep(self::plan(request, &state, config, document, listen_fds)?);
     planned.seccomp = seccomp;
+    planned.user.keep_groups = plan::identity::keeps_groups(&state.annotations);
     // Whoever makes the process is to be there, too.
     if let Some(initial) = planned.scheduling.affinity.initial {
         sched::sched_setaffinity(0, initial).context("sched_setaffinity", "process.execCPUAffinity.initial")?;
@@ -97,18 +100,17 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         // Before the command can ask; later changes are passed on.
         planned.terminal = Some(foreground::caller_size());
     }
-    let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
-    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup };
-    let added = adding.spawn(doors, console.theirs, [preserve_fds, listen_fds])?;
+    let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
+    let rootless = context.start.euid != 0;
+    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup, rootless };
+    let added = adding.spawn(doors, console.theirs, preserve_fds)?;
 
     let finish = || {
         if let Some(path) = request.pid_file {
             write_pid_file(path, added.pid)?;
         }
         if let Some(socket) = &pidfd_socket {
-            // The word that runc sends with it.
-            let sent = socket::send_fd(socket.as_fd(), b"setns", added.pidfd.as_fd());
-            sent.context("send", "the pidfd of the process")?;
+            send_pidfd(socket, "setns", &added.pidfd)?;
         }
         console.ours.as_ref().map(receive_master).transpose()
     };
@@ -118,8 +120,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     fd::close_dropped();
     match &master {
-        Some(master) => foreground::relay(&added, master),
-        None => foreground::supervise(&added),
+        Some(master) => foreground::relay(&added, master, None),
+        None => foreground::supervise(&added, None),
     }
 }
 
@@ -129,12 +131,14 @@ fn plan(
     state: &State<'static>,
     config: &spec::Process<'static>,
     document: Option<(&'static str, &'static spec::Process<'static>)>,
+    listen_fds: u32,
 ) -> Result<plan::process::Process<'static>> {
     let labels = |process: &spec::Process<'static>| [process.apparmor_profile, process.selinux_label];
     let of_document = document.map_or([None; 2], |(_, process)| labels(process));
     let named = [labels(config), of_document, [request.process.apparmor, request.process.selinux]];
     let security = if plan::label::is_any(named.as_flattened()) { host::security() } else { Default::default() };
-    let mut planned = plan::exec::plan(config, document, &plan::exec::Request { security, ..request.process })?;
+    let wanted = plan::exec::Request { security, listen_fds, ..request.process };
+    let mut planned = plan::exec::plan(config, document, &wanted)?;
     planned.scheduling.add(state.memory_policy, state.personality.as_ref())?;
     Ok(planned)
 }
@@ -160,11 +164,6 @@ fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'s
     Ok((name, memory::keep(document)))
 }
 
-fn connect(path: &'static CStr) -> Result<OwnedFd> {
-    socket::connect_stream(path)
-        .context_with("connect to the pidfd socket", format_args!("{}", path.to_bytes().escape_ascii()))
-}
-
 /// What failed after the process was there takes it away again.
 fn end(added: &Init) {
     const SIGKILL: u32 = 9;
@@ -179,16 +178,13 @@ struct Adding<'s> {
     init: OwnedFd,
     planned: &'s plan::process::Process<'static>,
     cgroup: Cgroup<'static>,
+    /// Whether the caller is not root.
+    rootless: bool,
 }
 
 impl Adding<'_> {
     /// Returns when the process has become the command.
-    fn spawn(
-        self,
-        mut doors: Doors<'static>,
-        console: Option<OwnedFd>,
-        [preserve_fds, listen_fds]: [u32; 2],
-    ) -> Result<Init> {
+    fn spawn(self, mut doors: Doors<'static>, console: Option<OwnedFd>, preserve_fds: u32) -> Result<Init> {
         let ignored = Stat::own()?.ignored;
         let (link, theirs) = link::pair()?;
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
@@ -196,41 +192,63 @@ impl Adding<'_> {
         if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
             process::reset_signal(foreground::SIGCHLD);
         }
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
-        if self.state.namespaces & kind::PID != 0 {
-            namespace::setns(self.init.as_fd(), kind::PID).map_err(|errno| match errno {
-                Errno::SRCH => not_running(self.id),
-                errno => Error::errno("setns", "to the container's pid namespace", errno),
-            })?;
-        }
-        match self.clone(&mut doors)? {
-            Clone::Child => {
+        let (spawned, joined) = self.join_and_clone(&mut doors)?;
+        match spawned {
+            Spawned::Init => {
                 // Closed with all that is not wanted inside, before anything is joined.
                 drop(link);
                 let entering = Entering {
                     id: self.id,
                     init: self.init,
                     namespaces: self.state.namespaces,
+                    joined,
                     doors,
                     keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
                     console,
                     preserve_fds,
-                    listen_fds,
                     ignored,
                     signal_mask,
                 };
                 enter::main(self.planned, &theirs, entering)
             }
-            Clone::Parent { pid, pidfd } => {
+            Spawned::Runtime { pid, pidfd } => {
                 theirs.close();
                 drop((console, doors, self.init));
                 debug!("the command is process {pid}");
                 let added = Init { pid, pidfd };
-                self::hear(&link, self.id, &added).inspect_err(|_| end(&added))?;
+                self::hear(&link, self.state, &added).inspect_err(|_| end(&added))?;
                 Ok(added)
             }
         }
+    }
+
+    /// Into the namespaces that only a birth leads into. What is returned beside is which those are.
+    fn join_and_clone(&self, doors: &mut Doors<'static>) -> Result<(Spawned, u64)> {
+        let namespaces = self.state.namespaces;
+        // Nobody in there may look into who joins (CVE-2016-9962).
+        let join = |kinds| {
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+            if kinds == 0 {
+                return Ok(());
+            }
+            namespace::setns(self.init.as_fd(), kinds).map_err(|errno| match errno {
+                Errno::SRCH => not_running(self.id),
+                errno => Error::errno("setns", "to the container's pid namespace", errno),
+            })
+        };
+        if self.rootless && namespaces & kind::USER != 0 {
+            // Only in the user namespace that is his he may join the others.
+            let joined = namespaces & (kind::USER | kind::PID);
+            let enter = || set_oom_score(self.planned).and_then(|()| join(joined));
+            return Ok((in_between(None, &enter, 0, doors.birthplace())?, joined));
+        }
+        let joined = namespaces & kind::PID;
+        join(joined)?;
+        let spawned = match self.clone(doors)? {
+            Clone::Child => Spawned::Init,
+            Clone::Parent { pid, pidfd } => Spawned::Runtime { pid, pidfd },
+        };
+        Ok((spawned, joined))
     }
 
     /// Born in the container's cgroup. One that has cgroups of its own below it may take in no processes (systemd in a
@@ -256,22 +274,28 @@ impl Adding<'_> {
     }
 }
 
-/// Until the end of its side shows that the command has taken over.
-fn hear(link: &link::Parent, id: &str, added: &Init) -> Result<()> {
-    match link.hear()? {
-        Report::Ready => {}
-        Report::Failed(error) => return Err(error),
-        Report::Closed => {
-            let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
-            let code = process::exit_code(status);
-            return Err(Error::says(format_args!(
-                "container `{id}`: the process ended before it could execute the command, with code {code}"
-            ))
-            .hint("137 may mean that the memory limit is reached, or that the container has ended"));
+/// Until the end of its side shows that the command has taken over. On the way it gives us the listener of its seccomp
+/// filter, if it has one.
+fn hear(link: &link::Parent, state: &State<'_>, added: &Init) -> Result<()> {
+    let mut ready = false;
+    loop {
+        match link.hear()? {
+            Report::Ready => ready = true,
+            Report::Listener(fd) => {
+                listener::pass_on(state, Status::Running, added.pid, &fd)?;
+                link.tell(Step::Listened, 0);
+            }
+            Report::Failed(error) => return Err(error),
+            Report::Closed if ready => return Ok(()),
+            Report::Closed => {
+                let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
+                let code = process::exit_code(status);
+                return Err(Error::says(format_args!(
+                    "container `{}`: the process ended before it could execute the command, with code {code}",
+                    state.id
+                ))
+                .hint("137 may mean that the memory limit is reached, or that the container has ended"));
+            }
         }
-    }
-    match link.hear()? {
-        Report::Failed(error) => Err(error),
-        Report::Ready | Report::Closed => Ok(()),
     }
 }

@@ -29,7 +29,7 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>) ->
     if state.cgroup_path.is_empty() {
         return Err(refused(super::NO_CGROUPS));
     }
-    let cgroups = host::cgroups()?;
+    let cgroups = host::cgroups_of_both()?;
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
     let resources = Resources {
         devices: if matches!(cgroups, Cgroups::V2(_)) { resources.devices } else { Default::default() },

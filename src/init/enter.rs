@@ -22,6 +22,8 @@ pub struct Entering<'a> {
     pub init: OwnedFd,
     /// CLONE_NEW* of those that the container was given.
     pub namespaces: u64,
+    /// CLONE_NEW* of those that we are in already.
+    pub joined: u64,
     /// The way into its cgroups.
     pub doors: Doors<'a>,
     /// The name of a new session keyring.
@@ -30,8 +32,6 @@ pub struct Entering<'a> {
     pub console: Option<OwnedFd>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
-    /// How many of them are the caller's LISTEN_FDS.
-    pub listen_fds: u32,
     /// The signals that the caller ignores, bit 0 for the first.
     pub ignored: u32,
     /// The signal mask that the caller had.
@@ -52,9 +52,8 @@ pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
 /// in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
 fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
     let Entering { id, init, namespaces, doors, keyring, console, .. } = entering;
-    // In the host's procfs: that of the container may be anything (CVE-2015-1334).
-    if let Some(score) = planned.oom_score_adj {
-        set_oom_score(score)?;
+    if entering.joined & kind::USER == 0 {
+        set_oom_score(planned)?;
     }
     doors.enter()?;
     drop(doors);
@@ -66,11 +65,11 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     process::setsid().context("setsid", "")?;
     fd::close_dropped();
 
-    join(&init, namespaces).map_err(|errno| not_joined(id, errno))?;
+    join(&init, namespaces & !entering.joined).map_err(|errno| not_joined(id, errno))?;
     drop(init);
     let user_namespace = namespaces & kind::USER != 0;
     if user_namespace {
-        identity::become_root()?;
+        identity::become_root(&planned.user)?;
     }
     // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
     if let Some(name) = keyring {
@@ -86,27 +85,26 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
     fd::close_dropped();
 
-    become_user(planned, user_namespace, terminal.as_ref())?;
+    become_user(planned, link, user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::find(planned)?;
     let args = process::Vector::new(planned.args);
-    let [count, pid] = listening(entering.listen_fds);
-    let env = exec::environment(planned, &[home, count, pid]);
+    let env = exec::environment(planned, home);
     exec::reset_signals(entering.ignored, entering.signal_mask);
     if !link.ready() {
         // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
         process::exit(1);
     }
-    exec::replace(planned, program, &args, &env)
+    exec::install_listened(planned, link)?;
+    exec::replace(planned, link, program, &args, &env)
 }
 
-/// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of
-/// them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
-/// beside them, are no matter of order.
-fn join(init: &OwnedFd, namespaces: u64) -> Result<(), Errno> {
+/// All namespaces of init but those that we were born in, in one call: either we are in all of them or in none. The
+/// kernel checks against the rights that we come with, so those of the host, and a user namespace beside them, are no
+/// matter of order.
+pub(super) fn join(init: &OwnedFd, own: u64) -> Result<(), Errno> {
     /// Every kind that a container may share with whoever created it, who need not be our caller.
     const COMMON: u64 = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NETWORK;
-    let own = namespaces & !kind::PID;
     match namespace::setns(init.as_fd(), own | COMMON) {
         // Without rights over what belongs to the host, or a kernel without one of them: then they are the host's.
         Err(Errno::PERM | Errno::INVAL) if own != own | COMMON => namespace::setns(init.as_fd(), own),
@@ -123,19 +121,14 @@ fn not_joined(id: &str, errno: Errno) -> Error {
     }
 }
 
-fn set_oom_score(score: i32) -> Result<()> {
+/// In the host's procfs: that of the container may be anything (CVE-2015-1334).
+///
+/// # Errors
+/// EACCES when lowering it without CAP_SYS_RESOURCE.
+pub fn set_oom_score(planned: &Process<'_>) -> Result<()> {
+    let Some(score) = planned.oom_score_adj else { return Ok(()) };
     let text = memory::format(format_args!("{score}"));
     file::put(CWD, c"/proc/self/oom_score_adj", text.as_bytes())
         .context("write", "/proc/self/oom_score_adj")
         .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
-}
-
-/// What sd_listen_fds(3) wants to see. Only now we know our number in the container.
-fn listening(count: u32) -> [Option<&'static CStr>; 2] {
-    if count == 0 {
-        return [None; 2];
-    }
-    let count = memory::format(format_args!("LISTEN_FDS={count}"));
-    let pid = memory::format(format_args!("LISTEN_PID={}", process::getpid()));
-    [memory::cstr(count), memory::cstr(pid)]
 }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use core::fmt::Arguments;
 
 use super::mount::Surroundings;
-use super::namespace::{self, Maps};
+use super::namespace::{Maps, map};
 use crate::error::{Error, Result};
 use crate::spec::{self, IdMapping};
 use crate::sys::memory::{self, Growing};
@@ -51,16 +51,19 @@ pub(super) fn plan<'a>(
     if mount.kind.is_some_and(|kind| matches!(kind, "cgroup" | "cgroup2")) {
         return Err(wrong(format_args!("a mount of the cgroups cannot be id-mapped")));
     }
+    if !around.is_root {
+        return Err(wrong(format_args!("only root can id-map a mount: it takes rights over the whole file system")));
+    }
     let field = |name: &str| memory::format(format_args!("mounts[{index}].{name}"));
     let ids = if has_maps {
         Ids::Maps(Maps {
-            uid: namespace::lines(field("uidMappings"), mount.uid_mappings)?,
-            gid: namespace::lines(field("gidMappings"), mount.gid_mappings)?,
+            uid: map(field("uidMappings"), mount.uid_mappings, None)?,
+            gid: map(field("gidMappings"), mount.gid_mappings, None)?,
         })
     } else if let Some(text) = inline {
         let read = |name, maps| {
             let maps = self::maps(text, name, maps).map_err(|why| wrong(format_args!("{text:?}: {why}")))?;
-            namespace::lines(field("options"), maps)
+            map(field("options"), maps, None)
         };
         Ids::Maps(Maps {
             uid: read("uids=", around.linux.uid_mappings)?,
@@ -74,7 +77,7 @@ pub(super) fn plan<'a>(
         return Err(wrong(format_args!("an id-mapped mount needs mappings, or a user namespace of the container")));
     };
     let known = all.as_slice().iter().position(|other| match (other, &ids) {
-        (Ids::Maps(one), Ids::Maps(other)) => (one.uid, one.gid) == (other.uid, other.gid),
+        (Ids::Maps(one), Ids::Maps(other)) => (one.uid.ranges, one.gid.ranges) == (other.uid.ranges, other.gid.ranges),
         (Ids::Joined(_), Ids::Joined(_)) => true,
         _ => false,
     });

@@ -3,13 +3,14 @@
 
 use core::ffi::CStr;
 
-use super::idmap::{self, Idmap};
+use super::idmap::{self, Idmap, Ids};
 use super::namespace::Namespaces;
 use super::{Path, cstr, path_below_root};
 use crate::error::{Error, Result};
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
+use crate::sys::namespace::kind;
 
 /// One mount to be made.
 #[derive(Clone, Copy)]
@@ -57,6 +58,8 @@ pub enum What<'a> {
         data: &'a [Datum<'a>],
         /// The data as mount(2) takes it, if it can.
         words: Option<&'a CStr>,
+        /// Whether the host's does, where the kernel refuses a new one: a sysfs in a user namespace.
+        or_hosts: bool,
     },
     /// The container's cgroups, in whatever layout the host has.
     Cgroup,
@@ -241,16 +244,24 @@ pub struct Surroundings<'s, 'a> {
     pub namespaces: &'s Namespaces<'a>,
     /// `linux.mountLabel`, as an option of a file system.
     pub label: Option<Datum<'a>>,
+    /// Whether the caller has rights over the file systems of the host.
+    pub is_root: bool,
 }
 
-/// All mounts, and the user namespaces whose ids some of them show.
-pub type Planned<'a> = (&'a [Mount<'a>], &'a [idmap::Ids<'a>]);
+/// All of them.
+#[derive(Clone, Copy, Default)]
+pub struct Mounts<'a> {
+    /// In their order.
+    pub steps: &'a [Mount<'a>],
+    /// The user namespaces whose ids some of them show.
+    pub idmaps: &'a [Ids<'a>],
+}
 
 /// The plan of all of them.
 ///
 /// # Errors
 /// What the config has wrong, with its path.
-pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Result<Planned<'a>> {
+pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Result<Mounts<'a>> {
     let mut steps = Growing::new();
     let mut idmaps = Growing::new();
     for (index, mount) in mounts.iter().enumerate() {
@@ -267,7 +278,7 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Re
             step.attr &= !attr::RDONLY;
         }
     }
-    Ok((steps, idmaps.finish()))
+    Ok(Mounts { steps, idmaps: idmaps.finish() })
 }
 
 impl Mount<'_> {
@@ -281,6 +292,16 @@ impl Mount<'_> {
     fn is_tmpfs(&self) -> bool {
         matches!(self.what, What::Filesystem { fs, .. } if fs == c"tmpfs")
     }
+}
+
+/// Where it goes.
+///
+/// # Errors
+/// What is wrong with the place.
+pub fn destination<'a>(index: usize, mount: &spec::Mount<'_>) -> Result<Path<'a>> {
+    let wrong = |why: &str| Error::config(format_args!("mounts[{index}].destination"), format_args!("{why}"));
+    let given = mount.destination.filter(|path| !path.is_empty()).ok_or_else(|| wrong("is required"))?;
+    path_below_root(given).ok_or_else(|| wrong("contains a NUL byte"))
 }
 
 /// What the option words of one mount add up to.
@@ -300,15 +321,11 @@ fn one<'a>(
     index: usize,
     mount: &spec::Mount<'a>,
     around: &Surroundings<'_, 'a>,
-    idmaps: &mut Growing<'a, idmap::Ids<'a>>,
+    idmaps: &mut Growing<'a, Ids<'a>>,
 ) -> Result<Mount<'a>> {
     let wrong =
         |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
-    let Some(destination) = mount.destination.filter(|path| !path.is_empty()) else {
-        return Err(wrong("destination", format_args!("is required")));
-    };
-    let destination =
-        path_below_root(destination).ok_or_else(|| wrong("destination", format_args!("contains a NUL byte")))?;
+    let destination = destination(index, mount)?;
     let defaults = DEFAULTS.iter().find(|(path, _)| *path == destination.normal).map_or(&[][..], |(_, words)| words);
     let words = match &mount.options {
         Some(words) => &words[..],
@@ -339,20 +356,21 @@ fn one<'a>(
             "" => return Err(wrong("type", format_args!("is required unless the mount is a bind mount"))),
             "cgroup" | "cgroup2" => cgroups(&collected).map_err(|why| wrong("options", format_args!("{why}")))?,
             _ => {
-                let context = match kind {
-                    "proc" | "sysfs" => None,
-                    "mqueue" => {
-                        label = around.label.and_then(|label| label.value);
-                        None
-                    }
-                    _ => around.label,
-                };
-                filesystem(index, mount, kind, data(collected.supers, collected.data, context), label.is_none())?
+                let context = around.label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"));
+                if kind == "mqueue" {
+                    label = around.label.and_then(|label| label.value);
+                }
+                let data = data(collected.supers, collected.data, context);
+                let or_hosts = kind == "sysfs" && around.namespaces.has(kind::USER);
+                filesystem(index, mount, kind, data, [label.is_none(), or_hosts])?
             }
         }
     };
     if role == Role::Proc && !may_be_proc(&what) {
         return Err(wrong("destination", format_args!("only procfs may be mounted on /proc")));
+    }
+    if role == Role::Root && matches!(what, What::Cgroup) {
+        return Err(wrong("destination", format_args!("the cgroups cannot be mounted on /")));
     }
     let attr = collected.attr_recursive.attr_set & !collected.attr.attr_clr | collected.attr.attr_set;
     let changes = match what {
@@ -460,6 +478,8 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
                 all.supers.as_slice().iter().copied().filter(|given| *given != flag).for_each(|given| kept.push(given));
                 all.supers = kept;
             }
+            // buildah writes an empty word for no option.
+            None if word.is_empty() => {}
             // Comments for user space: mount(8).
             None if word.starts_with("x-") || word.starts_with("X-") => {}
             None => {
@@ -525,7 +545,7 @@ fn filesystem<'a>(
     mount: &spec::Mount<'a>,
     kind: &'a str,
     data: &'a [Datum<'a>],
-    at_once: bool,
+    [at_once, or_hosts]: [bool; 2],
 ) -> Result<What<'a>> {
     let source = cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?;
     let words = words(data).filter(|_| at_once);
@@ -535,7 +555,7 @@ fn filesystem<'a>(
             format_args!("a value of more than 255 bytes goes only with others that have no comma, 4095 bytes in all"),
         ));
     }
-    Ok(What::Filesystem { fs: cstr(kind, format_args!("mounts[{index}].type"))?, source, data, words })
+    Ok(What::Filesystem { fs: cstr(kind, format_args!("mounts[{index}].type"))?, source, data, words, or_hosts })
 }
 
 /// More than fsconfig(2) takes.

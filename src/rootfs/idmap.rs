@@ -17,7 +17,7 @@ pub(super) fn open(all: &[Ids<'_>]) -> Result<FdList> {
     for ids in all {
         fds.push(Some(match ids {
             Ids::Joined(path) => file::open(path).context("open", path.to_str().unwrap_or("?"))?,
-            Ids::Maps(maps) => make(maps.uid, maps.gid)?,
+            Ids::Maps(maps) => make(maps.uid.lines, maps.gid.lines)?,
         }));
     }
     Ok(fds)
@@ -52,6 +52,10 @@ pub(super) fn apply(mount: &Mount<'_>, ids: &FdList, tree: BorrowedFd<'_>) -> Re
     let attr = MountAttr { attr_set: attr::IDMAP, userns_fd, ..MountAttr::default() };
     mount_setattr(tree, idmap.recursive, &attr).map_err(|errno| {
         let error: Error = failed(mount, "mount_setattr", errno);
-        if errno == Errno::INVAL { error.hint("the file system may not take an id mapping") } else { error }
+        match errno {
+            Errno::INVAL => error.hint("the file system may not take an id mapping"),
+            Errno::PERM => error.hint("it takes CAP_SYS_ADMIN over the file system"),
+            _ => error,
+        }
     })
 }

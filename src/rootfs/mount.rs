@@ -2,22 +2,21 @@
 
 use core::ffi::CStr;
 
-use super::{Place, Rootfs, make_in};
+use super::{Ground, Place, make_in};
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Datum, Mount, What, is_long};
+use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
-use crate::sys::namespace::kind;
 use crate::sys::root::{Make, fd_path};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
 
-impl Rootfs<'_> {
+impl Ground {
     /// Takes a tree of the host that was opened beforehand.
-    pub(super) fn bind(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
-        if let Some((_, target)) = self.sources.links.as_slice().iter().find(|(index, _)| *index == mount.index) {
-            return self.copy_link(mount, target).map(|()| None);
+    pub(super) fn bind(&mut self, mount: &Mount<'_>, link: Link) -> Result<Option<OwnedFd>> {
+        let tree = self.binds.trees.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
+        if link == Link::Copy && kind_of(mount, tree.as_fd())? == FileType::Symlink {
+            return self.copy_link(mount, tree.as_fd()).map(|()| None);
         }
-        let tree = self.sources.binds.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
         change(mount, tree.as_fd())?;
         let place = match self.existing_target(mount)? {
             None => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
@@ -46,16 +45,20 @@ impl Rootfs<'_> {
     }
 
     /// Makes a link like the source at the destination.
-    fn copy_link(&self, mount: &Mount<'_>, target: &CStr) -> Result<()> {
+    fn copy_link(&self, mount: &Mount<'_>, source: BorrowedFd<'_>) -> Result<()> {
         let wrong = |doing| move |errno| failed(mount, doing, errno);
+        let mut buffers = [[0; 4096]; 2];
+        let [target, there] = &mut buffers;
+        let target = file::readlinkat(source, c"", target).map_err(wrong("readlink"))?;
+        let target =
+            core::str::from_utf8(target).ok().and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
         let parent = self.root().parent_or_make(mount.destination.given).map_err(wrong("openat2"))?;
         let (parent, name) = parent.ok_or_else(|| failed(mount, "symlink", Errno::INVAL))?;
         match file::symlinkat(target, parent.as_fd(), name) {
             Err(Errno::EXIST) => {}
             made => return made.map_err(wrong("symlink")),
         }
-        let mut buffer = [0; 4096];
-        if file::readlinkat(parent.as_fd(), name, &mut buffer) == Ok(target.to_bytes()) {
+        if file::readlinkat(parent.as_fd(), name, there) == Ok(target.to_bytes()) {
             return Ok(());
         }
         let path = mount.destination.normal;
@@ -76,7 +79,7 @@ impl Rootfs<'_> {
 
     /// Makes a file system of its own; its root, unless mount(2) attached it at once.
     pub(super) fn filesystem(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
-        let What::Filesystem { fs, source, data, words } = mount.what else { return Ok(None) };
+        let What::Filesystem { fs, source, data, words, or_hosts } = mount.what else { return Ok(None) };
         let place = match (fs.to_bytes(), self.in_ours(mount.destination.normal)) {
             // An image must not lead these two astray by a link (CVE-2019-19921).
             (b"proc" | b"sysfs", _) if !mount.nofollow => Place::At(self.plain_target(mount)?),
@@ -93,8 +96,8 @@ impl Rootfs<'_> {
         let made = configure(mount, fs, source, data).and_then(|context| self.finish(mount, context, &place));
         match made {
             // A user namespace whose network is the host's may not mount one.
-            Err(error) if fs == c"sysfs" && (error.is(Errno::PERM) || error.is(Errno::BUSY)) => {
-                if self.plan.namespaces.has(kind::USER) { host_sysfs(mount, &place).map(Some) } else { Err(error) }
+            Err(error) if or_hosts && (error.is(Errno::PERM) || error.is(Errno::BUSY)) => {
+                host_sysfs(mount, &place).map(Some)
             }
             made => made.map(Some),
         }
@@ -102,7 +105,7 @@ impl Rootfs<'_> {
 
     /// The general case: a path of the rootfs.
     fn on_target(&self, mount: &Mount<'_>) -> Result<OwnedFd> {
-        let What::Filesystem { fs, source, data, words } = mount.what else {
+        let What::Filesystem { fs, source, data, words, .. } = mount.what else {
             return Err(failed(mount, "mount", Errno::INVAL));
         };
         let existing = self.existing_target(mount)?;
@@ -164,7 +167,7 @@ impl Rootfs<'_> {
         {
             super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
         }
-        super::idmap::apply(mount, &self.sources.ids, tree.as_fd())?;
+        super::idmap::apply(mount, &self.binds.ids, tree.as_fd())?;
         attach(mount, tree.as_fd(), place)?;
         Ok(tree)
     }
@@ -274,8 +277,12 @@ fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<
 
 /// A bind mount's target is made like its source: a directory, or a file for anything else.
 fn what_to_make(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<Make> {
+    Ok(if kind_of(mount, tree)? == FileType::Directory { Make::Directory } else { Make::File })
+}
+
+fn kind_of(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<FileType> {
     let stat = file::fstat(tree).map_err(|errno| failed(mount, "fstat", errno))?;
-    Ok(if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { Make::Directory } else { Make::File })
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
 fn subject(mount: &Mount<'_>) -> &'static str {

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
-use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
+use crate::sys::mount::{self, MountAttr, attr, mount_setattr, mount_setattr_at, propagation};
 use crate::sys::{AsFd, CWD, file, memory, process};
 
 impl Rootfs<'_> {
@@ -18,12 +18,9 @@ impl Rootfs<'_> {
         if self.in_its_place {
             mount::move_mount_to(self.root_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
         }
-        // Read-only only now, for until now mount points had to be made in them.
-        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
-        for tree in self.readonly.iter() {
-            mount_setattr(tree, false, &readonly).context("make read-only", "a tmpfs")?;
-        }
+        self.ground.make_readonly_late()?;
         if root.readonly {
+            let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
             mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
         }
         if !root.pivot {
@@ -42,7 +39,7 @@ impl Rootfs<'_> {
             root.propagation
         {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
-            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
+            mount_setattr_at(CWD, c".", recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
         // The current directory is the root already.
         Ok(())

@@ -194,6 +194,14 @@ pub mod magic {
     pub const DEVPTS: u32 = 0x1cd1;
 }
 
+/// statfs(2): the ST_* flags of the mount that a path leads to.
+///
+/// # Errors
+/// The kernel's.
+pub fn mount_flags(path: &CStr) -> Result<u64> {
+    call("statfs", || rustix::fs::statfs(path)).map(|stat| stat.f_flags as u64)
+}
+
 /// mkdirat(2).
 ///
 /// # Errors
@@ -269,6 +277,14 @@ pub fn fchmod(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
     call("fchmod", || rustix::fs::fchmod(file, Mode::from_raw_mode(mode)))
 }
 
+/// fchmodat(2).
+///
+/// # Errors
+/// The kernel's.
+pub fn chmodat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    call("fchmodat", || rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty()))
+}
+
 /// sendfile(2) from where the file is, up to `count` bytes; returns how many.
 ///
 /// # Errors
@@ -318,6 +334,14 @@ pub fn chownat(dir: BorrowedFd<'_>, path: &CStr, uid: u32, gid: u32) -> Result<(
 /// The kernel's: EACCES, ENOENT, ...
 pub fn access_execute(path: &CStr) -> Result<()> {
     call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::EXEC_OK, AtFlags::empty()))
+}
+
+/// faccessat(2) for writing, with the real ids: for whoever is not set-user-id, as we never are, his own.
+///
+/// # Errors
+/// The kernel's: EACCES, EROFS, ENOENT, ...
+pub fn access_write(path: &CStr) -> Result<()> {
+    call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty()))
 }
 
 /// flock(2).

@@ -46,6 +46,27 @@ fn connect(path: &CStr, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd>
     Ok(socket)
 }
 
+/// A datagram socket with a name of its own in a directory, that everybody may send to who reaches it. What had the
+/// name is removed.
+///
+/// # Errors
+/// The kernel's.
+pub fn bind_datagram(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    use super::file;
+    let entry = super::memory::cstr(name).ok_or(Errno::INVAL)?;
+    // `sun_path` is short, and there is no bindat(2).
+    let path = super::root::fd_path(directory).to_str().unwrap_or("");
+    let path = super::memory::joined(&[path, "/", name]).ok_or(Errno::INVAL)?;
+    let _ = file::unlinkat(directory, entry);
+    let socket =
+        call("socket", || rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None))
+            .map(OwnedFd::from)?;
+    let address = SocketAddrUnix::new(path)?;
+    call("bind", || rustix::net::bind(&socket, &address))?;
+    file::chmodat(directory, entry, 0o777)?;
+    Ok(socket)
+}
+
 /// socketpair(2): two connected sockets that keep the bounds of messages.
 ///
 /// # Errors
@@ -89,16 +110,15 @@ pub fn send_fd(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Resu
     retry("sendmsg", || rustix::net::sendmsg(socket, &iov, &mut control, SendFlags::NOSIGNAL)).map(drop)
 }
 
-/// Receives one message with one descriptor; `None` if the other side closed without one.
+/// Receives one message: its length, 0 when the other side is gone, and the descriptor that came with it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+pub fn recv_fd(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut bytes = [0; 64];
-    let mut iov = [IoSliceMut::new(&mut bytes)];
-    retry("recvmsg", || rustix::net::recvmsg(socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let mut iov = [IoSliceMut::new(buffer)];
+    let n = retry("recvmsg", || rustix::net::recvmsg(socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?.bytes;
     let mut found = None;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
@@ -107,5 +127,5 @@ pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
             }
         }
     }
-    Ok(found)
+    Ok((n, found))
 }

@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod binary;
 mod budget;
 mod cgroup;
 mod cli;
@@ -21,15 +22,21 @@ mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
+mod limits;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
 mod netdevices;
+mod notify;
+mod plan;
 mod process;
+mod rootless;
 mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
+mod supervision;
 mod terminal;
 mod verbs;
 
@@ -59,10 +66,14 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         device_rules::cases(),
         masks::cases(),
+        plan::cases(),
         process::cases(),
+        binary::cases(),
+        rootless::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
+        limits::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -70,11 +81,14 @@ fn cases() -> Vec<Case> {
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
+        supervision::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

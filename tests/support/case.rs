@@ -9,6 +9,7 @@ use super::host;
 use super::probe;
 use super::runtime::{Kind, Runtime};
 use super::sandbox::Sandbox;
+use super::user;
 
 pub type Body = fn(&Sandbox);
 
@@ -24,6 +25,10 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// An ordinary user, who may make user namespaces.
+    User,
+    /// The same with ids in `/etc/subuid`, and newuidmap(1).
+    SubordinateIds,
     /// At least so many processors that this process may run on.
     Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
@@ -45,6 +50,12 @@ impl Need {
                 .is_none()
                 .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
+            Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
+            Need::SubordinateIds => Need::User.lacking().or_else(|| {
+                let installed = std::path::Path::new("/usr/bin/newuidmap").exists();
+                let has_ids = user::user().is_ok_and(|user| user.subuid.is_some());
+                (!installed || !has_ids).then(|| "no newuidmap, or useradd gives no subordinate ids".into())
+            }),
             Need::Processors(count) => std::thread::available_parallelism()
                 .is_ok_and(|have| have.get() < count)
                 .then(|| format!("fewer than {count} processors")),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what is asserted; nothing in `conformance/` knows how a process is started or cleaned up after.
 
+mod agent;
 mod case;
 mod command;
 mod container;
@@ -11,7 +12,9 @@ mod probe;
 mod runtime;
 mod sandbox;
 mod terminal;
+mod user;
 
+pub use agent::Agent;
 pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
 pub use container::{Container, default_config};
@@ -20,6 +23,7 @@ pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
 pub use terminal::{ConsoleSocket, Pty};
+pub use user::User;
 
 /// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.
 #[macro_export]
@@ -45,5 +49,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         probe::remove();
+        user::remove();
     }
 }
