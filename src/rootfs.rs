@@ -243,18 +243,13 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.ground.dev = tree.filter(|_| ours && !mount.copy_up);
-                    self.go_to_dev()?;
+                    self.ground.go_to_dev()?;
                 }
                 Role::Proc => self.ground.proc = tree.filter(|_| ours),
                 Role::Other => {}
             }
         }
         Ok(())
-    }
-
-    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
-    fn go_to_dev(&self) -> Result<()> {
-        self.ground.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
@@ -323,6 +318,11 @@ impl Ground {
 
     fn root(&self) -> Root<'_> {
         Root::new(self.root.as_fd())
+    }
+
+    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<()> {
+        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// A path that is a mere name in the `/dev` or `/proc` that we have made.

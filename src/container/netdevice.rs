@@ -32,25 +32,25 @@ pub(super) fn move_all(plan: &Plan<'_>, joined: Option<&OwnedFd>, pid: i32) -> R
     let mut host = Netlink::open().context("socket", "to rtnetlink")?;
     let mut container = netlink_in(target)?;
     for device in plan.net_devices {
-        let doing = |doing| {
-            move |errno| {
-                let subject = memory::format(format_args!("linux.netDevices[{:?}]", device.host));
-                Error::errno(doing, subject, errno)
-            }
-        };
+        let doing = |doing| move |errno| failed(device.host, doing, errno);
         let index = host.index(device.host).map_err(doing("find"))?;
         // The kernel would move it first, and then find that it cannot be called so.
         if !device.name.contains('%') && container.index(device.name).is_ok() {
-            return Err(doing("move")(Errno::EXIST));
+            return Err(failed(device.host, "move", Errno::EXIST));
         }
         let addresses = host.addresses(index).map_err(doing("list the addresses of"))?;
         let new = moved(&mut host, index, target, device.name).map_err(doing("move"))?;
         for address in addresses {
             container.add_address(new, address).map_err(doing("give an address to"))?;
         }
-        container.set_up(new).map_err(doing("bring up"))?;
     }
     Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn failed(host: &str, doing: &'static str, errno: Errno) -> Error {
+    Error::errno(doing, memory::format(format_args!("linux.netDevices[{host:?}]")), errno)
 }
 
 /// Under the same number if that is free there, so that it is known afterwards which one it is; or else another.

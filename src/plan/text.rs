@@ -315,11 +315,6 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         What::Filesystem { or_hosts, .. } => (Link::Follow, or_hosts),
         _ => (Link::Follow, false),
     };
-    let ids = match idmap {
-        None => "",
-        Some(Idmap { place, recursive: true }) => memory::format(format_args!("all ids by map {place}")),
-        Some(Idmap { place, recursive: false }) => memory::format(format_args!("ids by map {place}")),
-    };
     let mut options = Growing::new();
     if matches!(what, What::Filesystem { .. } | What::Cgroup) {
         attr_words(&mut options, false, &MountAttr { attr_set: *attr, ..MountAttr::default() });
@@ -331,6 +326,19 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         let (key, value) = (text(datum.key), datum.value.map(text));
         options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
     }
+    for (given, word) in
+        [(link == Link::Copy, "copy-symlink"), (link == Link::Mount, "src-nofollow"), (*nofollow, "dest-nofollow")]
+    {
+        if given {
+            options.push(word);
+        }
+    }
+    if let Some(Idmap { place, recursive }) = idmap {
+        options.push(memory::format(format_args!("{}idmap={place}", if *recursive { "r" } else { "" })));
+    }
+    if let Some(label) = label {
+        options.push(memory::format(format_args!("label={}", text(label))));
+    }
     page.row(&[
         ("destination", Text(normal)),
         ("type", Text(kind)),
@@ -338,12 +346,7 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         ("options", Words(options.as_slice())),
         ("readonlyLate", Flag(*readonly_late, "(ro at the end)")),
         ("copyUp", Flag(*copy_up, "(with a copy of what is there)")),
-        ("linkMounted", Flag(link == Link::Mount, "(a link is mounted itself)")),
-        ("linkCopied", Flag(link == Link::Copy, "(a link is copied)")),
-        ("nofollow", Flag(*nofollow, "(no link is followed there)")),
-        ("label", Text(label.map_or("", text))),
-        ("ids", Text(ids)),
-        ("otherwise", Flag(or_hosts, "(or the host's)")),
+        ("otherwise", Text(if or_hosts { "(or the host's)" } else { "" })),
     ]);
 }
 

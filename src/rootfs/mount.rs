@@ -7,8 +7,8 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
-use crate::sys::root::{Make, fd_path};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::root::Make;
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.
@@ -133,7 +133,7 @@ impl Ground {
     }
 
     /// By mount(2), which takes more words than fsconfig(2): a page. Its flags go with it, but for those that it knows
-    /// of file systems only.
+    /// of file systems only. It takes no descriptor, but the current directory.
     fn with_long_words(&self, mount: &Mount<'_>, existing: Option<OwnedFd>, words: &CStr) -> Result<OwnedFd> {
         const LATER: u64 = attr::RDONLY | attr::NOSYMFOLLOW;
         let What::Filesystem { fs, source, .. } = mount.what else { return Err(failed(mount, "mount", Errno::INVAL)) };
@@ -144,8 +144,10 @@ impl Ground {
                 made.map_err(|errno| failed(mount, "mkdir", errno))?
             }
         };
-        mount_in_cwd(source, fd_path(target.as_fd()), fs, mount.attr & !LATER, words)
+        process::fchdir(target.as_fd())
+            .and_then(|()| mount_in_cwd(source, c".", fs, mount.attr & !LATER, words))
             .map_err(|errno| failed(mount, "mount", errno))?;
+        self.go_to_dev()?;
         let tree = self.root().resolve(mount.destination.given).map_err(|errno| failed(mount, "openat2", errno))?;
         if mount.attr & LATER != 0 {
             let attr = MountAttr { attr_set: mount.attr & LATER, ..MountAttr::default() };

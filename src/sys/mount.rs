@@ -233,7 +233,7 @@ impl FsContext {
     }
 }
 
-/// mount(2) of a new file system on a name in the current directory, or a path of the host, with MOUNT_ATTR_* and the file system's own words.
+/// mount(2) of a new file system on a name in the current directory, with MOUNT_ATTR_* and the file system's own words.
 ///
 /// # Errors
 /// The file system's; EINVAL for an attribute that mount(2) would also set on the file system itself.

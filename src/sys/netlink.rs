@@ -149,24 +149,16 @@ impl Netlink {
         Ok(index)
     }
 
-    /// Moves an interface into another network namespace, under another name and number.
+    /// Moves an interface into another network namespace, under another name and number, and sets it up there.
     ///
     /// # Errors
     /// EEXIST if it has such a name, EBUSY if it has such a number, EINVAL for one that cannot be moved.
     pub fn move_link(&mut self, index: u32, namespace: BorrowedFd<'_>, name: &str, new_index: u32) -> Result<()> {
-        let mut request = Request::new(NEW_LINK, ACK, &link(index, 0));
+        let mut request = Request::new(NEW_LINK, ACK, &link(index, IFF_UP));
         request.attribute(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
         request.attribute(IFLA_NEW_IFINDEX, &new_index.to_ne_bytes());
         name_attribute(&mut request, name);
         self.ask(request, &mut |_, _| {})
-    }
-
-    /// Sets an interface up.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn set_up(&mut self, index: u32) -> Result<()> {
-        self.ask(Request::new(NEW_LINK, ACK, &link(index, IFF_UP)), &mut |_, _| {})
     }
 
     /// The addresses of an interface that are meant to last and are not of this link only: IFA_F_PERMANENT and
