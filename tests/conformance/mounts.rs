@@ -82,6 +82,7 @@ pub fn cases() -> Vec<Case> {
         case!(idmap_of_a_tree).isopod_only(IDS),
         case!(idmap_of_a_new_file_system).isopod_only(IDS),
         case!(idmap_where_there_is_none_is_refused).isopod_only(IDS),
+        case!(idmap_of_a_file_system_of_the_container_is_refused).isopod_only(IDS).needs(&[Need::UserNamespaces]),
         case!(long_options_of_a_file_system),
         case!(mount_label_needs_selinux).isopod_only("crun ignores it"),
     ]
@@ -716,12 +717,10 @@ fn idmap_with_mappings(t: &Sandbox) {
         uidMappings: [map(7, 0, 1)], gidMappings: [map(8, 0, 1)],
     };
     c.config["mounts"].push(mount).expect("push");
-    c.sh("touch /data/new").run();
-    let ran = c.out("touch /data/new && stat -c %u:%g /data/new 2>&1 || echo no");
-    if ran == "0:0" {
-        let meta = fs::metadata(t.path("owned/new")).expect("stat");
-        assert_eq!((meta.uid(), meta.gid()), (7, 8));
-    }
+    std::os::unix::fs::chown(t.path("owned"), Some(7), Some(8)).expect("chown");
+    assert_eq!(c.out("touch /data/new && stat -c %u:%g /data/new"), "0:0");
+    let meta = fs::metadata(t.path("owned/new")).expect("stat");
+    assert_eq!((meta.uid(), meta.gid()), (7, 8));
 }
 
 /// Files look as owned by the container's own root: the container's mapping is undone.
@@ -779,6 +778,13 @@ fn idmap_where_there_is_none_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.mount("/data", "proc", "proc", &["idmap=uids=0-1-1;gids=0-1-1"]);
     c.run().fails(&["mount_setattr mounts[", "may not take an id mapping"]);
+}
+
+/// The container's own root has no rights over ids that are the host's.
+fn idmap_of_a_file_system_of_the_container_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().mount("/data", "tmpfs", "tmpfs", &["idmap=uids=0-1000-1;gids=0-1000-1"]);
+    c.run().fails(&["mount_setattr mounts[", " on /data: ", "CAP_SYS_ADMIN over"]);
 }
 
 fn long_options_of_a_file_system(t: &Sandbox) {
