@@ -15,6 +15,7 @@ mod end;
 mod freeze;
 mod make;
 mod stat;
+pub mod systemd;
 
 pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
@@ -34,6 +35,8 @@ pub struct Cgroup<'a> {
     cgroups: Cgroups<'a>,
     path: &'a str,
     places: &'a [Place<'a>],
+    /// Whether it exists already and a process of ours is in it.
+    kept: bool,
 }
 
 /// What it is in one hierarchy.
@@ -64,7 +67,21 @@ impl<'a> Cgroup<'a> {
                 places.push(Place { hierarchy, directory });
             }
         }
-        Ok(Cgroup { cgroups, path, places: places.finish() })
+        Ok(Cgroup { cgroups, path, places: places.finish(), kept: false })
+    }
+
+    /// The whole cgroup of the unit of systemd's that it is in.
+    ///
+    /// # Errors
+    /// As with `new`.
+    pub fn of_unit(&self, unit: &str) -> Result<Cgroup<'a>> {
+        Cgroup::new(self.cgroups, systemd::path_of_unit(self.path, unit))
+    }
+
+    /// The same, in which a process of ours may already be: systemd has put it there.
+    #[must_use]
+    pub fn kept(self) -> Cgroup<'a> {
+        Cgroup { kept: true, ..self }
     }
 
     /// Its path from the root of every hierarchy.

@@ -22,9 +22,10 @@ pub mod update;
 
 use core::ffi::CStr;
 
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::{self, Cgroup, systemd};
 use crate::error::Result;
 use crate::host::{self, Cgroups};
+use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
 
 /// The version of the OCI runtime specification that we follow.
@@ -49,6 +50,8 @@ pub struct Context {
 pub enum Manager {
     /// We do, in cgroupfs.
     Cgroupfs,
+    /// systemd.
+    Systemd,
     /// Nobody.
     Disabled,
 }
@@ -59,6 +62,7 @@ impl Manager {
     pub fn name(self) -> &'static str {
         match self {
             Manager::Cgroupfs => "cgroupfs",
+            Manager::Systemd => "systemd",
             Manager::Disabled => "disabled",
         }
     }
@@ -87,6 +91,24 @@ pub struct CreateRequest {
     pub no_pivot: bool,
     /// Init stays in our session keyring.
     pub no_new_keyring: bool,
+}
+
+/// Whose systemd is ours.
+fn systemd_owner() -> Owner {
+    if host::is_real_root() { Owner::System } else { Owner::User }
+}
+
+/// Removes the container's cgroup, and its unit if systemd has made it. Whoever is still in there is killed first:
+/// systemd would ask politely, and wait.
+fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<()> {
+    if unit.is_empty() {
+        return cgroup.remove();
+    }
+    let cgroup = cgroup.of_unit(unit)?;
+    cgroup.kill_all(process::SIGKILL)?;
+    let stopped = systemd::stop(&context.start, systemd_owner(), unit);
+    cgroup.remove()?;
+    stopped
 }
 
 /// The container's cgroup, as its state has it: where it is on this machine.

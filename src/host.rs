@@ -5,9 +5,9 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::AsFd;
 use crate::sys::file::{self, magic};
 use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, CWD, process};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,27 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
         Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
         Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
     }
+}
+
+/// The cgroup that systemd has put a process in: of its own hierarchy, or of version 2 if that is all there is.
+///
+/// # Errors
+/// The kernel's.
+pub fn systemd_cgroup_of(pid: i32) -> Result<&'static str> {
+    let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
+    let text = text(path)?;
+    let named = lines(text).find(|line| line.controllers == "name=systemd");
+    Ok(named.or_else(|| lines(text).find(Line::is_unified)).map_or("", |line| line.path))
+}
+
+/// Whether we are root, and not only in a user namespace of somebody else.
+#[must_use]
+pub fn is_real_root() -> bool {
+    let mut map = [0; 64];
+    process::geteuid() == 0
+        && file::get(CWD, c"/proc/self/uid_map", &mut map).is_ok_and(|map| {
+            map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).eq([&b"0"[..], b"0", b"4294967295"])
+        })
 }
 
 /// The cgroup of version 2 that a process is in, from the root of ours.

@@ -14,6 +14,7 @@ pub mod process;
 pub mod resources;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 pub mod text;
 
 use core::ffi::CStr;
@@ -40,6 +41,8 @@ pub struct Request<'a> {
     pub no_new_keyring: bool,
     /// `--cgroup-manager=disabled`.
     pub no_cgroups: bool,
+    /// `--cgroup-manager=systemd`, and whose systemd.
+    pub systemd: Option<systemd::Owner>,
     /// LISTEN_FDS of the caller's environment.
     pub listen_fds: u32,
     /// `--preserve-fds`.
@@ -135,7 +138,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
+        cgroup: match request.systemd {
+            Some(owner) => systemd::cgroup(linux, cgroups, request.id, owner, &spec.annotations)?,
+            None => resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
+        },
         mounts: mount::plan(spec.mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,

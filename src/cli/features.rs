@@ -50,7 +50,7 @@ fn features(w: &mut Writer<'_>) {
         w.member("org.opencontainers.runc.checkpoint.enabled", "false");
         w.member("run.oci.crun.checkpoint.enabled", "false");
     });
-    w.member("potentiallyUnsafeConfigAnnotations", NONE);
+    w.member("potentiallyUnsafeConfigAnnotations", &["org.systemd.property.", "run.oci."][..]);
 }
 
 fn linux(w: &mut Writer<'_>) {
@@ -58,7 +58,7 @@ fn linux(w: &mut Writer<'_>) {
     w.name("capabilities").array(|w| {
         identity::CAPABILITIES.iter().for_each(|name| w.value(memory::format(format_args!("CAP_{name}"))));
     });
-    switches(w, "cgroup", &[("v1", true), ("v2", true), ("systemd", false), ("systemdUser", false), ("rdma", true)]);
+    switches(w, "cgroup", &[("v1", true), ("v2", true), ("systemd", true), ("systemdUser", true), ("rdma", true)]);
     w.name("seccomp").object(|w| {
         w.member("enabled", true);
         SECCOMP.iter().for_each(|(name, words)| w.member(name, *words));

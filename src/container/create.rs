@@ -1,6 +1,7 @@
 //! `create` and `run`: the parent's order of steps. While init makes its file system, the runtime makes its cgroups,
 //! writes its maps and its state; they meet twice (`link::Step`).
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
@@ -10,6 +11,7 @@ use super::process::Stat;
 use super::state::{EXEC_FIFO, Lock, State, StateDir};
 use super::{CreateRequest, Manager};
 use crate::cgroup::Cgroup;
+use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
@@ -53,7 +55,11 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             Err(error) if error.is(Errno::NOENT) => return Ok(code),
             locked => locked?,
         }
-        made.cgroup.remove()?;
+        match super::remove_cgroup(context, &made.cgroup, made.unit) {
+            // Of the cgroup nothing is left; systemd will see.
+            Err(error) if !made.unit.is_empty() => warn!("{error}"),
+            removed => removed?,
+        }
         made.dir.remove()?;
     }
     Ok(code)
@@ -71,6 +77,8 @@ struct Made<'a> {
     init: Init,
     dir: StateDir,
     cgroup: Cgroup<'a>,
+    /// The unit of systemd's that it is in, if there is one.
+    unit: &'a str,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
 }
@@ -91,7 +99,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
     let cgroups = match context.manager {
-        Manager::Cgroupfs => host::cgroups()?,
+        Manager::Cgroupfs | Manager::Systemd => host::cgroups()?,
         Manager::Disabled => Cgroups::None,
     };
     let plan = memory::keep(plan::compile(
@@ -102,6 +110,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
             no_cgroups: context.manager == Manager::Disabled,
+            systemd: (context.manager == Manager::Systemd).then(super::systemd_owner),
             listen_fds,
             preserve_fds: request.preserve_fds,
         },
@@ -112,8 +121,8 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     }
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let maker =
-        Maker { context, request, until, plan, process: spec.process, cgroup: Cgroup::new(cgroups, plan.cgroup.path)? };
+    let cgroup = Cell::new(Cgroup::new(cgroups, plan.cgroup.path)?);
+    let maker = Maker { context, request, until, plan, process: spec.process, cgroups, cgroup };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
 }
@@ -126,13 +135,16 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` will need.
     process: Option<&'a spec::Process<'a>>,
-    cgroup: Cgroup<'a>,
+    cgroups: Cgroups<'a>,
+    /// Set anew when systemd has made it.
+    cgroup: Cell<Cgroup<'a>>,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
 struct Undo<'a> {
     dir: Option<StateDir>,
     cgroup: Option<Cgroup<'a>>,
+    scope: Option<Scope<'a>>,
     init: Option<Init>,
 }
 
@@ -143,7 +155,10 @@ impl Drop for Undo<'_> {
             let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
             let _ = process::wait(init.pid, true);
         }
-        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+        // Stopped when it is dropped.
+        let unit = self.scope.take().map(|scope| scope.unit());
+        let remove = |cgroup: Cgroup<'_>| unit.map_or(Ok(cgroup), |unit| cgroup.of_unit(unit))?.remove();
+        let cgroup = self.cgroup.map_or(Ok(()), remove);
         let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
         for error in [cgroup.err(), dir.err()].into_iter().flatten() {
             warn!("{error}, ignored");
@@ -153,13 +168,16 @@ impl Drop for Undo<'_> {
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
-        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None };
+        let mut undo = Undo { dir: Some(dir), cgroup: None, scope: None, init: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
+                if let Some(scope) = undo.scope.take() {
+                    scope.release();
+                }
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master })
+                Ok(Made { init, dir, cgroup, unit: self.unit(), master })
             }
             _ => Err(Error::because("create", self.request.id, "something is missing")),
         }
@@ -177,6 +195,7 @@ impl<'a> Maker<'_, 'a> {
             owner: self.context.start.euid,
             cgroup_path: plan.cgroup.path,
             cgroup_manager: self.context.manager.name(),
+            systemd_scope: self.unit(),
             terminal: plan.process.terminal.is_some(),
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
@@ -188,18 +207,29 @@ impl<'a> Maker<'_, 'a> {
             filter::save(dir, filter)?;
         }
 
+        // systemd works while we open what init needs.
+        if let Some(unit) = plan.cgroup.unit {
+            undo.scope = Some(Scope::ask(&self.context.start, super::systemd_owner(), unit)?);
+        }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
         let sources = Sources::open(plan, bundle)?;
         let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
         let (parent, ours) = link::pair()?;
+        if let Some(scope) = &mut undo.scope {
+            let cgroup = Cgroup::new(self.cgroups, scope.wait()?)?.kept();
+            undo.cgroup = Some(cgroup);
+            self.cgroup.set(cgroup);
+            state.cgroup_path = cgroup.path();
+            scope.step_aside(&cgroup)?;
+        }
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
-        let (born_in, entered) = self.cgroup.halves();
+        let (born_in, entered) = self.cgroup.get().halves();
         let (early, late) =
-            if plan.namespaces.has(kind::USER) { (self.cgroup, None) } else { (born_in, Some(entered)) };
+            if plan.namespaces.has(kind::USER) { (self.cgroup.get(), None) } else { (born_in, Some(entered)) };
         let doors = early.create(plan.cgroup.writes)?;
-        undo.cgroup = Some(early);
+        undo.cgroup.get_or_insert(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
             process::set_subreaper().context("prctl", "PR_SET_CHILD_SUBREAPER")?;
@@ -210,7 +240,18 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
-        match child::spawn(plan, &fds, doors.birthplace())? {
+        let mut birthplace = doors.birthplace();
+        let spawned = loop {
+            match child::spawn(plan, &fds, birthplace) {
+                // This user may not go there from where we are, but his systemd may take him there.
+                Err(error) if undo.scope.is_some() && birthplace.is_some() && error.is(Errno::ACCESS) => {
+                    birthplace = None;
+                }
+                spawned => break spawned?,
+            }
+        };
+        let moved = doors.birthplace().is_some() && birthplace.is_none();
+        match spawned {
             Spawned::Init => {
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
@@ -234,6 +275,9 @@ impl<'a> Maker<'_, 'a> {
             Spawned::Runtime { pid, pidfd } => {
                 debug!("the container's init is process {pid}");
                 undo.init = Some(Init { pid, pidfd });
+                if let Some(scope) = undo.scope.as_mut().filter(|_| moved) {
+                    scope.attach(pid)?;
+                }
             }
         }
         ours.close();
@@ -247,7 +291,7 @@ impl<'a> Maker<'_, 'a> {
         }
         if let Some(late) = late {
             late.create_closed(plan.cgroup.writes)?;
-            undo.cgroup = Some(self.cgroup);
+            undo.cgroup = Some(self.cgroup.get());
         }
         self.record_and_start(&mut state, dir, init, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
@@ -291,7 +335,7 @@ impl<'a> Maker<'_, 'a> {
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.oom_killed() {
+        if self.cgroup.get().oom_killed() {
             return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
         }
         Error::says(format_args!(
@@ -300,10 +344,15 @@ impl<'a> Maker<'_, 'a> {
         ))
     }
 
+    /// The unit of systemd's that the container is in; empty if there is none.
+    fn unit(&self) -> &'a str {
+        self.plan.cgroup.unit.map_or("", |unit| unit.name)
+    }
+
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.
     fn hierarchies(&self) -> &'a [Hierarchy<'a>] {
         let mut list: Growing<'a, Hierarchy<'a>> = Growing::new();
-        for place in self.cgroup.places() {
+        for place in self.cgroup.get().places() {
             let name = place.hierarchy.directory;
             let mut links: Growing<'a, &'a CStr> = Growing::new();
             let controllers = text(name);

@@ -40,7 +40,7 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     if let Some(state) = &state
-        && let Err(error) = remove_cgroup(state)
+        && let Err(error) = remove_cgroup(context, state)
     {
         warn!("{error}");
     }
@@ -48,12 +48,14 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
 }
 
 /// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody.
-fn remove_cgroup(state: &State<'_>) -> Result<()> {
+fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
     let cgroup = super::cgroup_of(state)?;
     if state.pid == 0 && !cgroup.pids()?.is_empty() {
         return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
     }
-    cgroup.remove()
+    // Nor is a unit without an init ours: its keeper has ended with the runtime, and so has it.
+    let unit = if state.pid == 0 { "" } else { state.systemd_scope };
+    super::remove_cgroup(context, &cgroup, unit)
 }
 
 /// podman looks for these words and then tries force.

@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use super::systemd::Unit;
 use crate::debug;
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
@@ -16,6 +17,8 @@ pub struct Cgroup<'a> {
     pub path: &'a str,
     /// Its limits.
     pub writes: &'a [Write<'a>],
+    /// The unit of systemd's that it is in, if systemd makes it: then its path is known only when that exists.
+    pub unit: Option<&'a Unit<'a>>,
 }
 
 /// One write into one file.
@@ -58,18 +61,18 @@ impl<'a> Write<'a> {
 /// A path or a limit that makes no sense, or that this host cannot enforce.
 pub fn cgroup<'a>(linux: Option<&Linux<'a>>, cgroups: &Cgroups<'_>, id: &'a str, managed: bool) -> Result<Cgroup<'a>> {
     if !managed {
-        return Ok(Cgroup { path: "", writes: &[] });
+        return Ok(Cgroup { path: "", writes: &[], unit: None });
     }
     let path = path(linux.and_then(|linux| linux.cgroups_path), id)?;
     let writes = match linux.and_then(|linux| linux.resources) {
         Some(resources) => writes(resources, cgroups)?,
         None => &[],
     };
-    Ok(Cgroup { path: if matches!(cgroups, Cgroups::None) { "" } else { path }, writes })
+    Ok(Cgroup { path: if matches!(cgroups, Cgroups::None) { "" } else { path }, writes, unit: None })
 }
 
 /// `linux.cgroupsPath`, or the id. A relative path is taken from the root, too; the systemd driver's
-/// `slice:prefix:name` is here a name like any other.
+/// `slice:prefix:name` (`plan/systemd.rs`) is here a name like any other.
 fn path<'a>(configured: Option<&'a str>, id: &'a str) -> Result<&'a str> {
     let given = configured.filter(|path| !path.is_empty()).unwrap_or(id);
     let wrong = |because| Error::config(format_args!("linux.cgroupsPath"), format_args!("{given:?} {because}"));

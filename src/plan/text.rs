@@ -39,10 +39,16 @@ impl Plan<'_> {
     }
 
     fn fmt_cgroup(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.cgroup.path.is_empty() {
+        if let Some(unit) = self.cgroup.unit {
+            writeln!(f, "cgroup {:?} of systemd unit {}", unit.subgroup, unit.name)?;
+            for property in unit.properties {
+                writeln!(f, "property {} {}", property.name, property.value)?;
+            }
+        } else if self.cgroup.path.is_empty() {
             return writeln!(f, "no cgroup");
+        } else {
+            writeln!(f, "cgroup {}", self.cgroup.path)?;
         }
-        writeln!(f, "cgroup {}", self.cgroup.path)?;
         for write in self.cgroup.writes {
             writeln!(f, "write {} {}", write.file, write.value)?;
         }

@@ -25,6 +25,7 @@ mod process;
 mod safety;
 mod seccomp;
 mod signals;
+mod systemd;
 mod terminal;
 mod verbs;
 
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         verbs::cases(),
         safety::cases(),
         seccomp::cases(),
+        systemd::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use isopod::host::{Cgroups, Hierarchy};
+use isopod::plan::systemd::Owner;
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
 use jzon::JsonValue;
@@ -145,6 +146,7 @@ fn request(name: &str) -> Request<'_> {
     let plain = Request { id: "golden", ..Request::default() };
     match name {
         "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
+        "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
         _ => plain,
     }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -24,6 +25,10 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// A hierarchy of cgroups where a stand-in for systemd can make scopes.
+    PlaceForSystemd,
+    /// systemd itself, with cgroup v2.
+    Systemd,
 }
 
 impl Need {
@@ -36,6 +41,10 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::PlaceForSystemd => (host::controller("name=systemd").is_none() && host::unified("memory").is_none())
+                .then(|| "no hierarchy of cgroups for systemd".into()),
+            Need::Systemd => (!Path::new("/run/systemd/private").exists() || host::unified("memory").is_none())
+                .then(|| "no systemd with cgroup v2".into()),
             Need::Probe => probe::path().err(),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),

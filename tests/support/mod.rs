@@ -9,6 +9,7 @@ mod host;
 mod probe;
 mod runtime;
 mod sandbox;
+mod systemd;
 mod terminal;
 
 pub use case::{Case, Need, trial};
@@ -17,6 +18,7 @@ pub use container::{Container, default_config};
 pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
+pub use systemd::{Mood, Systemd};
 pub use terminal::{ConsoleSocket, Pty};
 
 /// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.
