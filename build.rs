@@ -18,8 +18,10 @@ fn main() {
         println!("cargo:rustc-link-arg-bins={arg}");
     }
     println!("cargo:rerun-if-env-changed=ISOPOD_COMMIT");
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/refs/heads");
+    // In a linked worktree these are elsewhere; what is not there would have everything built again each time.
+    for path in ["HEAD", "refs/heads"].into_iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
+        println!("cargo:rerun-if-changed={path}");
+    }
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=ISOPOD_COMMIT={}", commit());
 }
@@ -29,9 +31,10 @@ fn commit() -> String {
     if let Ok(given) = std::env::var("ISOPOD_COMMIT") {
         return given;
     }
-    let head = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    match head {
-        Ok(out) if out.status.success() => String::from_utf8_lossy(&out.stdout).trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
+    git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn git(words: &[&str]) -> Option<String> {
+    let out = Command::new("git").args(words).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod device;
 mod end;
 mod freeze;
 mod make;
@@ -226,6 +227,7 @@ fn number(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::resources::Limits;
 
     const PIDS: [Hierarchy<'_>; 2] = [
         Hierarchy { controllers: "pids", directory: c"p", mount: c"/p", own_path: "/", unified: false },
@@ -253,7 +255,7 @@ mod tests {
         let cgroup = Cgroup::new(Cgroups::V1(&PIDS), "").expect("correct");
         assert!(cgroup.places().is_empty() && !cgroup.is_frozen() && !cgroup.oom_killed());
         assert!(cgroup.pids().expect("none").is_empty());
-        assert!(cgroup.create(&[]).expect("nothing").birthplace().is_none());
+        assert!(cgroup.create(&Limits::default()).expect("nothing").birthplace().is_none());
         cgroup.kill_all(9).and_then(|()| cgroup.remove()).expect("nothing");
     }
 

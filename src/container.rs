@@ -45,6 +45,13 @@ pub struct Context {
     pub start: Start,
 }
 
+impl Context {
+    /// Whose systemd is ours.
+    fn systemd_owner(&self) -> Owner {
+        if self.start.euid == 0 && !host::in_user_namespace() { Owner::System } else { Owner::User }
+    }
+}
+
 /// Who makes cgroups: `--cgroup-manager`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Manager {
@@ -93,11 +100,6 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// Whose systemd is ours.
-fn systemd_owner() -> Owner {
-    if host::is_real_root() { Owner::System } else { Owner::User }
-}
-
 /// Removes the container's cgroup, and its unit if systemd has made it. Whoever is still in there is killed first:
 /// systemd would ask politely, and wait.
 fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<()> {
@@ -106,7 +108,7 @@ fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<(
     }
     let cgroup = cgroup.of_unit(unit)?;
     cgroup.kill_all(process::SIGKILL)?;
-    let stopped = systemd::stop(&context.start, systemd_owner(), unit);
+    let stopped = systemd::stop(&context.start, context.systemd_owner(), unit);
     cgroup.remove()?;
     stopped
 }

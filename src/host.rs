@@ -5,9 +5,9 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::file::{self, magic};
+use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD, process};
+use crate::sys::{AsFd, CWD};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -120,14 +120,12 @@ pub fn systemd_cgroup_of(pid: i32) -> Result<&'static str> {
     Ok(named.or_else(|| lines(text).find(Line::is_unified)).map_or("", |line| line.path))
 }
 
-/// Whether we are root, and not only in a user namespace of somebody else.
+/// Whether this process is in a user namespace that is not the machine's own.
 #[must_use]
-pub fn is_real_root() -> bool {
-    let mut map = [0; 64];
-    process::geteuid() == 0
-        && file::get(CWD, c"/proc/self/uid_map", &mut map).is_ok_and(|map| {
-            map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).eq([&b"0"[..], b"0", b"4294967295"])
-        })
+pub fn in_user_namespace() -> bool {
+    /// PROC_USER_INIT_INO of the kernel.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    file::fstatat(CWD, c"/proc/self/ns/user", AtFlags::empty()).is_ok_and(|namespace| namespace.st_ino != FIRST)
 }
 
 /// The cgroup of version 2 that a process is in, from the root of ours.

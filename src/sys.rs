@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 pub mod arch;
+pub mod bpf;
 pub mod errno;
 pub mod event;
 pub mod fd;

@@ -4,9 +4,10 @@ use core::ffi::CStr;
 
 use heapless::Vec;
 
+use super::device::Guard;
 use super::{Cgroup, Cgroups, Context, Errno, Error, Place, Result, number};
 use crate::debug;
-use crate::plan::resources::{Otherwise, Write};
+use crate::plan::resources::{Limits, Otherwise, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
@@ -74,9 +75,18 @@ impl<'a> Cgroup<'a> {
     ///
     /// # Errors
     /// The cgroup is in use or frozen; a limit is refused; the kernel's.
-    pub fn create(&self, writes: &[Write<'_>]) -> Result<Doors<'a>> {
+    pub fn create(&self, limits: &Limits<'_>) -> Result<Doors<'a>> {
         let mut doors = Doors { birthplace: None, tasks: Vec::new() };
-        self.build(writes, |place| self.open_door(place, &mut doors))?;
+        self.build(limits.writes, |place, new| {
+            self.open_door(place, &mut doors)?;
+            match (doors.birthplace(), &limits.devices) {
+                (Some(directory), Some(devices)) => {
+                    let guard = if new { Guard::New } else { Guard::Existing };
+                    place.guard_devices(directory, devices.program, guard)
+                }
+                _ => Ok(()),
+            }
+        })?;
         Ok(doors)
     }
 
@@ -84,11 +94,11 @@ impl<'a> Cgroup<'a> {
     ///
     /// # Errors
     /// As `create`.
-    pub fn create_closed(&self, writes: &[Write<'_>]) -> Result<()> {
-        self.build(writes, |_| Ok(()))
+    pub fn create_closed(&self, limits: &Limits<'_>) -> Result<()> {
+        self.build(limits.writes, |_, _| Ok(()))
     }
 
-    fn build(&self, writes: &[Write<'_>], each: impl FnMut(&Place<'a>) -> Result<()>) -> Result<()> {
+    fn build(&self, writes: &[Write<'_>], each: impl FnMut(&Place<'a>, bool) -> Result<()>) -> Result<()> {
         let mut made = Vec::new();
         self.try_build(writes, &mut made, each).inspect_err(|_| {
             for directory in &made {
@@ -101,7 +111,7 @@ impl<'a> Cgroup<'a> {
         &self,
         writes: &[Write<'_>],
         made: &mut Vec<&'static CStr, MOST>,
-        mut each: impl FnMut(&Place<'a>) -> Result<()>,
+        mut each: impl FnMut(&Place<'a>, bool) -> Result<()>,
     ) -> Result<()> {
         for place in self.places {
             let mine = || writes.iter().filter(|write| self.takes(place, write));
@@ -122,7 +132,7 @@ impl<'a> Cgroup<'a> {
                 }
             }
             place.limit(mine())?;
-            each(place)?;
+            each(place, new)?;
         }
         Ok(())
     }
@@ -210,8 +220,15 @@ impl<'a> Cgroup<'a> {
     ///
     /// # Errors
     /// A limit is refused.
-    pub fn update(&self, writes: &[Write<'_>]) -> Result<()> {
-        self.places.iter().try_for_each(|place| place.limit(writes.iter().filter(|write| self.takes(place, write))))
+    pub fn update(&self, limits: &Limits<'_>) -> Result<()> {
+        for place in self.places {
+            place.limit(limits.writes.iter().filter(|write| self.takes(place, write)))?;
+            if let Some(devices) = limits.devices.filter(|_| place.hierarchy.unified) {
+                let directory = file::open_dir(CWD, place.directory).context("open", place.name())?;
+                place.guard_devices(directory.as_fd(), devices.program, Guard::Running)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a file is in this place: beside version 1, version 2 has none of ours.

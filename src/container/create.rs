@@ -110,7 +110,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
             no_cgroups: context.manager == Manager::Disabled,
-            systemd: (context.manager == Manager::Systemd).then(super::systemd_owner),
+            systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
             listen_fds,
             preserve_fds: request.preserve_fds,
         },
@@ -209,7 +209,7 @@ impl<'a> Maker<'_, 'a> {
 
         // systemd works while we open what init needs.
         if let Some(unit) = plan.cgroup.unit {
-            undo.scope = Some(Scope::ask(&self.context.start, super::systemd_owner(), unit)?);
+            undo.scope = Some(Scope::ask(&self.context.start, self.context.systemd_owner(), unit)?);
         }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
@@ -228,7 +228,7 @@ impl<'a> Maker<'_, 'a> {
         let (born_in, entered) = self.cgroup.get().halves();
         let (early, late) =
             if plan.namespaces.has(kind::USER) { (self.cgroup.get(), None) } else { (born_in, Some(entered)) };
-        let doors = early.create(plan.cgroup.writes)?;
+        let doors = early.create(&plan.cgroup.limits)?;
         undo.cgroup.get_or_insert(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -290,7 +290,7 @@ impl<'a> Maker<'_, 'a> {
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
-            late.create_closed(plan.cgroup.writes)?;
+            late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup.get());
         }
         self.record_and_start(&mut state, dir, init, &parent)?;

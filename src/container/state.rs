@@ -467,6 +467,7 @@ mod tests {
             owner: u32::MAX,
             cgroup_path: "/x/a.b",
             cgroup_manager: "cgroupfs",
+            systemd_scope: "",
             terminal: true,
             annotations: Map::default(),
             namespaces: 1 << 40,

@@ -8,13 +8,14 @@ use super::state::{Lock, StateDir};
 use crate::cgroup::{Cgroup, systemd};
 use crate::error::{Error, Result};
 use crate::host::{self, Cgroups};
-use crate::plan::resources::writes;
+use crate::plan::resources::limits;
 use crate::plan::systemd::properties;
 use crate::spec::{Cpu, Memory, Resources};
 use crate::sys::memory;
 use crate::warn;
 
-/// Sets limits. Device rules are left alone: who asks for more memory does not mean to ask for other devices.
+/// Sets limits. Device rules are left alone on version 1: taking all away, to give back what the rules name, would take
+/// it for good from the cgroups below.
 ///
 /// # Errors
 /// If there is no such container, it does not run, or a limit makes no sense or is refused.
@@ -33,16 +34,16 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>) ->
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
     let is_of_systemd = !state.systemd_scope.is_empty();
     let resources = Resources {
-        devices: Default::default(),
+        devices: if matches!(cgroups, Cgroups::V2(_)) { resources.devices } else { Default::default() },
         memory: resources.memory.map(|memory| with_known_limit(*memory, &cgroups, &cgroup)).transpose()?,
         cpu: resources.cpu.map(|cpu| with_known_quota(*cpu, &cgroups, &cgroup, is_of_systemd)),
         ..*resources
     };
-    let writes = writes(&resources, &cgroups).map_err(|error| error.doing("update"))?;
+    let limits = limits(&resources, &cgroups).map_err(|error| error.doing("update"))?;
     if is_of_systemd {
-        systemd::update(&context.start, super::systemd_owner(), state.systemd_scope, properties(writes))?;
+        systemd::update(&context.start, context.systemd_owner(), state.systemd_scope, properties(limits.writes))?;
     }
-    cgroup.update(writes)
+    cgroup.update(&limits)
 }
 
 /// Version 2 counts swap apart from memory, so it takes both to say what the container may use of them together.

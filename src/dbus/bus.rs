@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(bus.answer(2).expect("an answer").err(), Some(Refusal { name: "a.", message: "no such thing" }));
         // What is cut off is not said.
         assert_eq!(bus.answer(3).expect("an answer").err(), Some(Refusal { name: "a.", message: "" }));
-        let end = bus.answer(4).err().expect("the end");
+        let end = bus.answer(4).expect_err("the end");
         assert_eq!(end.to_string(), ": the connection was closed");
         served.join().expect("served");
     }

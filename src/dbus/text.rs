@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::wire::{Value, signature};
+use super::wire::{Value, signatures};
 use crate::sys::memory::{self, Growing};
 
 /// How deep values may lie in each other; the bus has no more than 32 of each kind.
@@ -102,14 +102,14 @@ impl<'a> Parser<'a> {
     }
 
     /// A value of the wanted type, or of its own if that is empty.
-    fn value(&mut self, wanted: &str) -> Option<Value<'a>> {
+    fn value(&mut self, wanted: &'a str) -> Option<Value<'a>> {
         self.deep += 1;
         let value = if self.deep > DEEPEST { None } else { self.any_value(wanted) };
         self.deep -= 1;
         value
     }
 
-    fn any_value(&mut self, wanted: &str) -> Option<Value<'a>> {
+    fn any_value(&mut self, wanted: &'a str) -> Option<Value<'a>> {
         self.skip_blanks();
         let kind = wanted.bytes().next().unwrap_or(0);
         match self.rest.bytes().next()? {
@@ -137,15 +137,12 @@ impl<'a> Parser<'a> {
                 let value = self.value("")?;
                 (self.eat(">") && matches!(wanted, "" | "v")).then(|| Value::Variant(memory::keep(value)))
             }
-            b'[' => self.array(wanted.strip_prefix('a'), wanted),
-            b'{' => self.dictionary(wanted),
-            b'(' => self.tuple(wanted),
+            open @ (b'[' | b'(' | b'{') => self.sequence(open, wanted),
             _ => match self.word() {
                 word @ ("true" | "false") => matches!(wanted, "" | "b").then_some(Value::bool(word == "true")),
                 word if word.starts_with(|letter: char| letter.is_ascii_alphabetic()) => {
                     let (_, letter) = TYPES.iter().find(|(name, _)| *name == word)?;
-                    let given = [*letter];
-                    let given = core::str::from_utf8(&given).unwrap_or("");
+                    let given = signatures(&[Value::Number(*letter, 0)]);
                     (wanted.is_empty() || wanted == given).then(|| self.value(given))?
                 }
                 word => number(word, kind),
@@ -153,78 +150,64 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Values of one type between brackets; without a wanted one it is that of the first.
-    fn array(&mut self, element: Option<&str>, wanted: &str) -> Option<Value<'a>> {
-        if element.is_none() && !wanted.is_empty() {
-            return None;
-        }
+    /// What is between brackets: values of one type, of as many types, or entries. A comma may come last, and has to
+    /// after one value in parentheses in GVariant, which here is not asked for.
+    fn sequence(&mut self, open: u8, wanted: &'a str) -> Option<Value<'a>> {
+        let close = match open {
+            b'(' => ")",
+            b'[' => "]",
+            _ => "}",
+        };
+        // The type of each, or of all that are still to come. Without a wanted type the first tells that of the others.
+        let mut inner = match open {
+            _ if wanted.is_empty() => "",
+            b'[' => wanted.strip_prefix('a')?,
+            b'(' => wanted.strip_prefix('(')?.strip_suffix(')')?,
+            _ => wanted.strip_prefix('a')?.strip_prefix('{')?.strip_suffix('}')?,
+        };
         self.rest = &self.rest[1..];
-        let mut element = element.map_or("", memory::text);
         let mut values = Growing::new();
-        while !self.eat("]") {
-            if !values.is_empty() && !self.eat(",") {
-                return None;
+        while !self.eat(close) {
+            if !values.is_empty() {
+                if !self.eat(",") {
+                    return None;
+                }
+                if self.eat(close) {
+                    break;
+                }
             }
-            let value = self.value(element)?;
-            if element.is_empty() {
-                element = signature(&value);
+            let (kind, rest) = match (open, inner) {
+                (b'[', _) => (inner, ""),
+                (b'(', "") if !wanted.is_empty() => return None,
+                (_, "") => ("", ""),
+                _ => first_type(inner)?,
+            };
+            let mut value = self.value(kind)?;
+            match open {
+                b'[' if inner.is_empty() => inner = signatures(&[value]),
+                b'(' => inner = rest,
+                b'{' => {
+                    if !self.eat(":") || !matches!(value, Value::Number(..) | Value::Text(..)) {
+                        return None;
+                    }
+                    let pair = memory::copy(&[value, self.value(rest)?]);
+                    if inner.is_empty() {
+                        inner = signatures(pair);
+                    }
+                    value = Value::Entry(pair);
+                }
+                _ => {}
             }
             values.push(value);
         }
-        // GVariant wants to be told the type of nothing.
-        (!element.is_empty()).then(|| Value::Array(element, values.finish()))
-    }
-
-    fn tuple(&mut self, wanted: &str) -> Option<Value<'a>> {
-        let mut members = match wanted {
-            "" => "",
-            _ => wanted.strip_prefix('(')?.strip_suffix(')')?,
-        };
-        self.rest = &self.rest[1..];
-        let mut values = Growing::new();
-        while !self.eat(")") {
-            let mut kind = "";
-            if !wanted.is_empty() {
-                (kind, members) = first_type(members)?;
-            }
-            values.push(self.value(kind)?);
-            // One member alone has a comma behind it.
-            if !self.eat(",") && (!self.rest.starts_with(')') || values.len() == 1) {
-                return None;
-            }
+        // GVariant wants to be told the type of nothing, and D-Bus has no empty structs.
+        let values = values.finish();
+        match open {
+            b'(' => (inner.is_empty() && !values.is_empty()).then_some(Value::Struct(values)),
+            _ if inner.is_empty() => None,
+            b'[' => Some(Value::Array(inner, values)),
+            _ => Some(Value::Array(memory::format(format_args!("{{{inner}}}")), values)),
         }
-        // D-Bus has no empty structs.
-        (members.is_empty() && !values.is_empty()).then(|| Value::Struct(values.finish()))
-    }
-
-    /// `{key: value, ...}`, an array of entries. (An entry by itself is no D-Bus value.)
-    fn dictionary(&mut self, wanted: &str) -> Option<Value<'a>> {
-        let mut element = match wanted {
-            "" => "",
-            _ => memory::text(wanted.strip_prefix('a')?),
-        };
-        self.rest = &self.rest[1..];
-        let mut entries = Growing::new();
-        while !self.eat("}") {
-            if !entries.is_empty() && !self.eat(",") {
-                return None;
-            }
-            let (mut key, mut value) = ("", "");
-            if !element.is_empty() {
-                (key, value) = first_type(element.strip_prefix('{')?.strip_suffix('}')?)?;
-            }
-            let key = self.value(key).filter(|key| matches!(key, Value::Number(..) | Value::Text(..)))?;
-            if !self.eat(":") {
-                return None;
-            }
-            value = if value.is_empty() { "" } else { first_type(value).filter(|(_, rest)| rest.is_empty())?.0 };
-            let entry = Value::Entry(memory::copy(&[key, self.value(value)?]));
-            if element.is_empty() {
-                element = signature(&entry);
-            }
-            entries.push(entry);
-        }
-        (element.starts_with('{')).then(|| Value::Array(element, entries.finish()))
     }
 
     /// Between quotes, with a backslash before what is meant otherwise.
@@ -376,6 +359,8 @@ mod tests {
             ("b'ab'", "ay", Value::Array("y", &[n(b'y', 97), n(b'y', 98), n(b'y', 0)])),
             ("[['a'], @as []]", "aas", Value::Array("as", &[Value::Array("s", &[s("a")]), Value::Array("s", &[])])),
             ("('a', uint64 1)", "(st)", Value::Struct(&[s("a"), n(b't', 1)])),
+            ("(5)", "(i)", Value::Struct(&[n(b'i', 5)])),
+            ("[1, 2,]", "ai", Value::Array("i", &[n(b'i', 1), n(b'i', 2)])),
             ("(5,)", "(i)", Value::Struct(&[n(b'i', 5)])),
             ("[('/dev/null', 'rw')]", "a(ss)", Value::Array("(ss)", &[Value::Struct(&[s("/dev/null"), s("rw")])])),
             ("@a(st) [('a', 1)]", "a(st)", Value::Array("(st)", &[Value::Struct(&[s("a"), n(b't', 1)])])),
@@ -396,7 +381,7 @@ mod tests {
         ] {
             let parsed = parse(text);
             assert_eq!(parsed, Some(value), "{text}");
-            assert_eq!(parsed.map(|value| signature(&value)), Some(kind), "{text}");
+            assert_eq!(parsed.map(|value| signatures(&[value])), Some(kind), "{text}");
         }
     }
 
@@ -414,7 +399,6 @@ mod tests {
             "[]",
             "{}",
             "()",
-            "(1)",
             "[1, 'a']",
             "[1 2]",
             "uint64 -1",
@@ -443,6 +427,10 @@ mod tests {
             "@as {'a': 1}",
             "@(su) ('a',)",
             "@(s) ('a', 'b')",
+            "(,)",
+            "[,]",
+            "[1,,2]",
+            "@ai [1, 2",
             "b'a",
             "1234567890123456.0",
             "1e23",

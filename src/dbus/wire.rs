@@ -142,7 +142,7 @@ impl Output {
             }
             Value::Variant(value) => {
                 // Its length is one byte. Nobody here makes a longer one.
-                self.put(&Value::Text(b'g', signature(value)));
+                self.put(&Value::Text(b'g', signatures(core::slice::from_ref(value))));
                 self.put(value);
             }
         }
@@ -189,13 +189,9 @@ impl Default for Output {
     }
 }
 
-/// The type of a value, in the arena.
+/// The types of values, in the arena.
 #[must_use]
-pub fn signature(value: &Value<'_>) -> &'static str {
-    signatures(core::slice::from_ref(value))
-}
-
-fn signatures(values: &[Value<'_>]) -> &'static str {
+pub fn signatures(values: &[Value<'_>]) -> &'static str {
     let mut output = Output::new();
     values.iter().for_each(|value| output.signature(value));
     core::str::from_utf8(output.finish()).unwrap_or("")
@@ -389,7 +385,7 @@ mod tests {
                 b"\x07\0\0\0\0\0\0\0\x01\0\0\0k\0\x09".to_vec(),
             ),
         ] {
-            assert_eq!((signature(&value), marshalled(&value)), (kind, bytes), "{value:?}");
+            assert_eq!((signatures(&[value]), marshalled(&value)), (kind, bytes), "{value:?}");
         }
     }
 

@@ -1,13 +1,16 @@
 //! `linux.cgroupsPath` and `linux.resources`: which cgroup, and what is written into which of its files, in order. The
 //! config has one vocabulary, the kernel has two (version 1 and 2); here is the dictionary.
 
+mod devices;
+
 use core::fmt;
 
 use super::systemd::Unit;
-use crate::debug;
+use crate::ebpf::{self, Rule};
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
-use crate::spec::{BlockIo, Cpu, DeviceRule, Linux, Memory, Network, Resources};
+use crate::spec::{BlockIo, Cpu, Linux, Memory, Network, Resources};
+use crate::sys::bpf::Instruction;
 use crate::sys::memory::{self, Growing};
 
 /// The container's cgroup.
@@ -15,10 +18,27 @@ use crate::sys::memory::{self, Growing};
 pub struct Cgroup<'a> {
     /// Its path from the root of every hierarchy: begins with `/`, does not end with one. Empty: there is none.
     pub path: &'a str,
-    /// Its limits.
-    pub writes: &'a [Write<'a>],
+    /// What it may use.
+    pub limits: Limits<'a>,
     /// The unit of systemd's that it is in, if systemd makes it: then its path is known only when that exists.
     pub unit: Option<&'a Unit<'a>>,
+}
+
+/// `linux.resources`, for the version of cgroups that the host has.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Limits<'a> {
+    pub writes: &'a [Write<'a>],
+    /// Which devices, on version 2, which has no file for that; none if nothing is said about them.
+    pub devices: Option<Devices<'a>>,
+}
+
+/// Device rules for version 2.
+#[derive(Clone, Copy, Debug)]
+pub struct Devices<'a> {
+    /// In order; the first is about everything.
+    pub rules: &'a [Rule],
+    /// The same as a program; empty if all is allowed.
+    pub program: &'a [Instruction],
 }
 
 /// One write into one file.
@@ -61,14 +81,14 @@ impl<'a> Write<'a> {
 /// A path or a limit that makes no sense, or that this host cannot enforce.
 pub fn cgroup<'a>(linux: Option<&Linux<'a>>, cgroups: &Cgroups<'_>, id: &'a str, managed: bool) -> Result<Cgroup<'a>> {
     if !managed {
-        return Ok(Cgroup { path: "", writes: &[], unit: None });
+        return Ok(Cgroup { path: "", limits: Limits::default(), unit: None });
     }
     let path = path(linux.and_then(|linux| linux.cgroups_path), id)?;
-    let writes = match linux.and_then(|linux| linux.resources) {
-        Some(resources) => writes(resources, cgroups)?,
-        None => &[],
+    let limits = match linux.and_then(|linux| linux.resources) {
+        Some(resources) => limits(resources, cgroups)?,
+        None => Limits::default(),
     };
-    Ok(Cgroup { path: if matches!(cgroups, Cgroups::None) { "" } else { path }, writes, unit: None })
+    Ok(Cgroup { path: if matches!(cgroups, Cgroups::None) { "" } else { path }, limits, unit: None })
 }
 
 /// `linux.cgroupsPath`, or the id. A relative path is taken from the root, too; the systemd driver's
@@ -93,14 +113,17 @@ fn path<'a>(configured: Option<&'a str>, id: &'a str) -> Result<&'a str> {
     }
 }
 
-/// The writes that `linux.resources`, or the document of an update, asks for.
+/// What `linux.resources`, or the document of an update, asks for.
 ///
 /// # Errors
 /// As `cgroup`.
-pub fn writes<'a>(resources: &Resources<'a>, cgroups: &Cgroups<'_>) -> Result<&'a [Write<'a>]> {
+pub fn limits<'a>(resources: &Resources<'a>, cgroups: &Cgroups<'_>) -> Result<Limits<'a>> {
     let v2 = matches!(cgroups, Cgroups::V2(_));
     let mut table = Table { cgroups, v2, writes: Growing::new() };
-    table.devices(resources.devices)?;
+    let rules = devices::rules(resources.devices)?;
+    if !v2 {
+        table.devices(rules)?;
+    }
     if let Some(memory) = resources.memory {
         table.memory(memory)?;
     }
@@ -144,7 +167,9 @@ pub fn writes<'a>(resources: &Resources<'a>, cgroups: &Cgroups<'_>) -> Result<&'
     for (file, value) in resources.unified.iter() {
         table.unified(file, value)?;
     }
-    Ok(table.writes.finish())
+    let program = if devices::allow_all(rules) { &[] } else { ebpf::compile(rules) };
+    let devices = (v2 && !rules.is_empty()).then_some(Devices { rules, program });
+    Ok(Limits { writes: table.writes.finish(), devices })
 }
 
 /// Which file a field goes to, by version.
@@ -192,34 +217,6 @@ impl<'a> Table<'_, 'a> {
             (true, true) => "max",
             (true, false) => "-1",
             (false, _) => decimal(limit),
-        }
-    }
-
-    /// Device rules. Version 1 has files for them: the user's in order, then what no container goes without.
-    fn devices(&mut self, rules: &[DeviceRule<'a>]) -> Result<()> {
-        let mut denied = None;
-        for (i, rule) in rules.iter().enumerate() {
-            let field = text(format_args!("devices[{i}]"));
-            let allow = required(text(format_args!("{field}.allow")), rule.allow)?;
-            let value = device_rule(field, rule)?;
-            if !self.v2 {
-                self.set(field, V1(if allow { "devices.allow" } else { "devices.deny" }), value)?;
-            }
-            if !allow {
-                denied = Some(self.writes.len());
-            }
-        }
-        match denied {
-            // Where nothing is denied, nothing has to be allowed.
-            None => Ok(()),
-            Some(_) if self.v2 => {
-                debug!("linux.resources.devices: not enforced on cgroup version 2 yet");
-                Ok(())
-            }
-            Some(since) => DEFAULT_DEVICES.iter().try_for_each(|rule| {
-                let said = self.writes.as_slice()[since..].iter().any(|write| write.value == *rule);
-                if said { Ok(()) } else { self.set("devices", V1("devices.allow"), rule) }
-            }),
         }
     }
 
@@ -437,47 +434,6 @@ impl<'a> Table<'_, 'a> {
     }
 }
 
-/// What a container is allowed whatever the config says.
-const DEFAULT_DEVICES: [&str; 12] = [
-    // To make any node is no harm: to open it is.
-    "c *:* m",
-    "b *:* m",
-    // null, random, full, zero, urandom
-    "c 1:3 rwm",
-    "c 1:8 rwm",
-    "c 1:7 rwm",
-    "c 1:5 rwm",
-    "c 1:9 rwm",
-    // tty, console, ptmx, and the terminals that it makes
-    "c 5:0 rwm",
-    "c 5:1 rwm",
-    "c 5:2 rwm",
-    "c 136:* rwm",
-    // tun
-    "c 10:200 rwm",
-];
-
-/// A rule in the words of version 1.
-fn device_rule(field: &str, rule: &DeviceRule<'_>) -> Result<&'static str> {
-    let number = |name, number: Option<i64>| match number {
-        None | Some(-1) => Ok("*"),
-        Some(number) if u32::try_from(number).is_ok() => Ok(decimal(number)),
-        Some(number) => Err(wrong(text(format_args!("{field}.{name}")), format_args!("{number} is no device number"))),
-    };
-    let major = number("major", rule.major)?;
-    let minor = number("minor", rule.minor)?;
-    let access = rule.access.filter(|access| !access.is_empty()).unwrap_or("rwm");
-    if access.len() > 3 || access.bytes().any(|letter| !b"rwm".contains(&letter)) {
-        return Err(wrong(text(format_args!("{field}.access")), format_args!("{access:?} is not made of r, w and m")));
-    }
-    match rule.kind {
-        // For "all" the kernel reads no further than the letter.
-        None | Some("a" | "") => Ok("a"),
-        Some(kind @ ("b" | "c")) => Ok(text(format_args!("{kind} {major}:{minor} {access}"))),
-        Some(kind) => Err(wrong(text(format_args!("{field}.type")), format_args!("{kind:?} is not a, b or c"))),
-    }
-}
-
 /// `MAJOR:MINOR`; `at` names the fields.
 fn device_number(
     at: impl Fn(&'static str) -> &'static str,
@@ -603,17 +559,19 @@ mod tests {
     ];
     static ALL_V2: Hierarchy<'static> = hierarchy("cpuset cpu io memory hugetlb pids rdma misc", true);
 
-    const V1: Cgroups<'_> = Cgroups::V1(&ALL_V1);
-    const V2: Cgroups<'_> = Cgroups::V2(&ALL_V2);
+    pub(super) const V1: Cgroups<'_> = Cgroups::V1(&ALL_V1);
+    pub(super) const V2: Cgroups<'_> = Cgroups::V2(&ALL_V2);
 
-    fn parsed(text: &str) -> &'static Resources<'static> {
+    pub(super) fn parsed(text: &str) -> &'static Resources<'static> {
         memory::keep(json::from_slice(memory::text(text).as_bytes()).expect("correct JSON"))
     }
 
     /// The writes as `file=value`, or the error.
     fn told(text: &str, cgroups: &Cgroups<'_>) -> String {
-        match writes(parsed(text), cgroups) {
-            Ok(writes) => writes.iter().map(|w| format!("{}={}", w.file, w.value)).collect::<Vec<_>>().join("; "),
+        match limits(parsed(text), cgroups) {
+            Ok(limits) => {
+                limits.writes.iter().map(|w| format!("{}={}", w.file, w.value)).collect::<Vec<_>>().join("; ")
+            }
             Err(error) if error.to_string().ends_with("has no such setting") => "-".into(),
             Err(error) => error.to_string().replace("config.json linux.resources.", "! "),
         }
@@ -836,39 +794,10 @@ mod tests {
     }
 
     #[test]
-    fn device_rules() {
-        let rest = "devices.allow=".to_string() + &DEFAULT_DEVICES.join("; devices.allow=");
-        for (rules, expected) in [
-            (r#"{"allow":true,"type":"c","major":1,"minor":1,"access":"r"}"#, "devices.allow=c 1:1 r".into()),
-            (r#"{"allow":false}"#, format!("devices.deny=a; {rest}")),
-            (r#"{"allow":false,"type":"a","major":1,"access":"r"}"#, format!("devices.deny=a; {rest}")),
-            (
-                r#"{"allow":true,"type":"c","major":10,"minor":200},{"allow":false,"access":"rwm"},
-                   {"allow":true,"type":"b","minor":7,"access":""},{"allow":true,"type":"c","major":-1,"access":"m"}"#,
-                format!(
-                    "devices.allow=c 10:200 rwm; devices.deny=a; devices.allow=b *:7 rwm; devices.allow=c *:* m; {}",
-                    rest.replace("devices.allow=c *:* m; ", "")
-                ),
-            ),
-            (r#"{"type":"c"}"#, "! devices[0].allow: is required".into()),
-            (r#"{"allow":true,"type":"p"}"#, "! devices[0].type: \"p\" is not a, b or c".into()),
-            (r#"{"allow":true,"access":"rx"}"#, "! devices[0].access: \"rx\" is not made of r, w and m".into()),
-            (
-                r#"{"allow":true},{"allow":true,"type":"b","minor":-2}"#,
-                "! devices[1].minor: -2 is no device number".into(),
-            ),
-        ] {
-            let text = format!("{{\"devices\":[{rules}]}}");
-            assert_eq!(told(&text, &V1), expected);
-            assert_eq!(told(&text, &V2), if expected.starts_with('!') { expected } else { String::new() });
-        }
-    }
-
-    #[test]
     fn the_kernel_may_answer_otherwise() {
         let otherwise = |text: &str, cgroups| {
-            let writes = writes(parsed(text), cgroups).expect("possible");
-            writes.iter().map(|write| write.otherwise).collect::<Vec<_>>()
+            let limits = limits(parsed(text), cgroups).expect("possible");
+            limits.writes.iter().map(|write| write.otherwise).collect::<Vec<_>>()
         };
         use Otherwise::{AfterNext, Fail, Instead, Skip};
         assert_eq!(otherwise(r#"{"memory":{"limit":5,"swap":7}}"#, &V1), [AfterNext, Skip]);

@@ -2,7 +2,7 @@
 //! kernel's files are what limits a container; the properties say the same to systemd, so that it and its tools agree.
 //! So they are made from the writes, whatever field of the config these come from.
 
-use super::resources::{Cgroup, Write, writes};
+use super::resources::{Cgroup, Limits, Write, limits};
 use crate::dbus::{Value, text};
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
@@ -64,9 +64,9 @@ pub fn cgroup<'a>(
     owner: Owner,
     annotations: &Map<'a, &'a str>,
 ) -> Result<Cgroup<'a>> {
-    let writes = linux.resources.map_or(Ok(&[][..]), |resources| writes(resources, cgroups))?;
-    let unit = unit(linux.cgroups_path, id, owner, annotations, writes)?;
-    Ok(Cgroup { path: "", writes, unit: Some(memory::keep(unit)) })
+    let limits = linux.resources.map_or(Ok(Limits::default()), |resources| limits(resources, cgroups))?;
+    let unit = unit(linux.cgroups_path, id, owner, annotations, limits.writes)?;
+    Ok(Cgroup { path: "", limits, unit: Some(memory::keep(unit)) })
 }
 
 fn unit<'a>(
@@ -147,7 +147,7 @@ fn names<'a>(path: &'a str, id: &str, owner: Owner) -> Result<(&'a str, &'static
     let is_unit = |name: &str| {
         name.len() < 256 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
     };
-    if !is_unit(name) || name.starts_with('.') || name == "-.slice" || !is_unit(slice) {
+    if !is_unit(name) || name.is_empty() || name.starts_with('.') || name == "-.slice" || !is_unit(slice) {
         let because = format_args!("{path:?} is not SLICE:PREFIX:NAME, from which systemd's names are made");
         return Err(Error::config(format_args!("linux.cgroupsPath"), because));
     }

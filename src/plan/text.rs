@@ -49,8 +49,15 @@ impl Plan<'_> {
         } else {
             writeln!(f, "cgroup {}", self.cgroup.path)?;
         }
-        for write in self.cgroup.writes {
+        let limits = &self.cgroup.limits;
+        for write in limits.writes {
             writeln!(f, "write {} {}", write.file, write.value)?;
+        }
+        if let Some(devices) = &limits.devices {
+            for rule in devices.rules {
+                writeln!(f, "{} device {rule}", if rule.allow { "allow" } else { "deny" })?;
+            }
+            writeln!(f, "device program of {} instructions", devices.program.len())?;
         }
         Ok(())
     }

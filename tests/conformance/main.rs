@@ -14,6 +14,7 @@ mod budget;
 mod cgroup;
 mod cli;
 mod descriptors;
+mod device_rules;
 mod devices;
 mod errors;
 mod exec;
@@ -52,6 +53,7 @@ fn cases() -> Vec<Case> {
         namespaces::cases(),
         mounts::cases(),
         devices::cases(),
+        device_rules::cases(),
         masks::cases(),
         process::cases(),
         budget::cases(),

@@ -145,7 +145,7 @@ fn scope_is_asked_for_and_stopped(t: &Sandbox) {
 
     rt(t, &systemd, &["delete", "--force", &c.id]).ok();
     assert_eq!(members(&systemd.calls()), ["Hello", "AddMatch", "StopUnit"]);
-    assert_eq!(t.cgroups(), [PathBuf::new(); 0]);
+    assert!(t.cgroups().is_empty(), "{:?}", t.cgroups());
 }
 
 fn names_of_the_unit_and_its_slice(t: &Sandbox) {
@@ -299,7 +299,7 @@ fn subgroup_of_the_annotation(t: &Sandbox) {
         assert!(memberships(c.pid()).iter().any(|(_, path)| *path == wanted), "{:?}", memberships(c.pid()));
         assert_eq!(c.exec(&[], &["/bin/true"]).code, 0);
         rt(t, &systemd, &["delete", "--force", &c.id]).ok();
-        assert_eq!(t.cgroups(), [PathBuf::new(); 0]);
+        assert!(t.cgroups().is_empty(), "{:?}", t.cgroups());
     }
 }
 
@@ -518,7 +518,7 @@ fn real_limits_are_in_both_cgroups(t: &Sandbox) {
             ("cpuset.cpus", "0-1"),
             ("cpuset.mems", "0"),
         ] {
-            let own = !(file == "memory.oom.group" && !dir.ends_with("container"));
+            let own = file != "memory.oom.group" || dir.ends_with("container");
             assert!(!own || read(dir.join(file)).trim() == value, "{file} in {}", dir.display());
         }
     }

@@ -29,6 +29,8 @@ pub enum Need {
     PlaceForSystemd,
     /// systemd itself, with cgroup v2.
     Systemd,
+    /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
+    DeviceRules,
 }
 
 impl Need {
@@ -45,6 +47,10 @@ impl Need {
                 .then(|| "no hierarchy of cgroups for systemd".into()),
             Need::Systemd => (!Path::new("/run/systemd/private").exists() || host::unified("memory").is_none())
                 .then(|| "no systemd with cgroup v2".into()),
+            Need::DeviceRules => host::controller("devices")
+                .or_else(|| host::unified("memory"))
+                .is_none()
+                .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
