@@ -71,11 +71,14 @@ impl<'a> Cgroup<'a> {
         Ok(Cgroup { cgroups, path, places: places.finish(), kept: false })
     }
 
-    /// The whole cgroup of the unit of systemd's that it is in.
+    /// The whole cgroup of the unit of systemd's that it is in; itself if it is in none.
     ///
     /// # Errors
     /// As with `new`.
     pub fn of_unit(&self, unit: &str) -> Result<Cgroup<'a>> {
+        if unit.is_empty() {
+            return Ok(*self);
+        }
         Cgroup::new(self.cgroups, systemd::path_of_unit(self.path, unit))
     }
 

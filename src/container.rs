@@ -10,6 +10,7 @@ pub mod events;
 pub mod exec;
 mod filter;
 mod foreground;
+mod hooks;
 pub mod id;
 pub mod kill;
 pub mod list;

@@ -137,6 +137,38 @@ pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
     Ok(lines(text(path)?).find(Line::is_unified).map_or("", |line| line.path))
 }
 
+/// Which security modules of the host take labels: features of the machine that few configs ask for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Security {
+    pub apparmor: AppArmor,
+    pub selinux: bool,
+}
+
+/// Whether AppArmor is at work.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum AppArmor {
+    #[default]
+    Off,
+    On,
+    /// And we are under a profile ourselves.
+    Confined,
+}
+
+/// Looks at them.
+#[must_use]
+pub fn security() -> Security {
+    let starts = |path, word| text(path).is_ok_and(|text| text.starts_with(word));
+    let unconfined = || {
+        starts(c"/proc/self/attr/apparmor/current", "unconfined") || starts(c"/proc/self/attr/current", "unconfined")
+    };
+    let apparmor = match starts(c"/sys/module/apparmor/parameters/enabled", "Y") {
+        false => AppArmor::Off,
+        true if unconfined() => AppArmor::On,
+        true => AppArmor::Confined,
+    };
+    Security { apparmor, selinux: file::fs_type_at(c"/sys/fs/selinux") == Ok(file::magic::SELINUX) }
+}
+
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here
 /// is not ours to use.
 fn directories() -> Result<&'static str> {

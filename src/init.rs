@@ -8,17 +8,21 @@ mod console;
 pub mod enter;
 mod exec;
 mod identity;
+mod label;
 pub mod namespaces;
+pub mod scheduling;
 
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context, Error, Result};
-use crate::link::{Child, Step};
+use crate::hook::Runner;
+use crate::link::{self, Child, Step};
 use crate::log::{self, Level};
 use crate::plan::Plan;
+use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
-use crate::rootfs::{Hierarchy, Rootfs, Sources};
+use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, OwnedFd, file, namespace, process};
+use crate::sys::{self, AsFd, OwnedFd, file, namespace, process, sched};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {
@@ -40,6 +44,10 @@ pub struct Inherited<'a> {
     pub console_size: Option<(u16, u16)>,
     /// `exec.fifo`, whose opening for writing means `start`; none for `run`.
     pub start: Option<OwnedFd>,
+    /// Where `start` hears that a hook has failed, or by its end that none has.
+    pub answer: Option<OwnedFd>,
+    /// Runs hooks, if there are any.
+    pub hooks: Option<Runner<'a>>,
     /// The signal mask that the caller had.
     pub signal_mask: process::SignalSet,
 }
@@ -47,7 +55,7 @@ pub struct Inherited<'a> {
 /// Becomes the container's process. Never returns: it executes, or reports and exits.
 pub fn main(plan: &Plan<'_>, mut inherited: Inherited<'_>) -> ! {
     let Err(error) = become_container(plan, &mut inherited);
-    if !inherited.link.failed(&error) {
+    if !inherited.link.failed(&error) && !inherited.answer.is_some_and(|answer| link::answer(answer.as_fd(), &error)) {
         // The runtime is gone, as it is for a container that was created and then started.
         log::log(Level::Error, format_args!("{error}"));
     }
@@ -67,6 +75,14 @@ fn enter_cgroups(theirs: Option<&Doors<'_>>, ours: Option<&Doors<'_>>) -> Result
 /// A line may move only together with its reason.
 fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<core::convert::Infallible> {
     let user_namespace = plan.namespaces.has(kind::USER);
+    let hooked = plan.hooks.during_create();
+    // While we may still go where the caller may.
+    let place = match &inherited.hooks {
+        Some(runner) if hooked && !plan.namespaces.joins(kind::MOUNT) => {
+            Some(rootfs::own_place(plan, runner.bundle())?)
+        }
+        _ => None,
+    };
     // First, for nearly everything that follows is checked against our ids in the user namespace.
     if plan.namespaces.maps.is_some() {
         if inherited.link.wait(Step::Mapped).is_none() {
@@ -79,15 +95,19 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     }
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;
+    // While the host's procfs is there.
+    let labels = label::Files::open(&plan.process.labels)?;
     if let Some(name) = plan.keyring {
-        identity::join_keyring(name)?;
+        labels.around_keyring(&plan.process.labels, || identity::join_keyring(name))?;
     }
 
     let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
-    let mut rootfs = Rootfs::attach(plan, sources)?;
+    let mut rootfs = Rootfs::attach(plan, sources, place)?;
     // When a cgroup mount comes, or nothing else can be mounted: until then the runtime makes the cgroups and writes
     // its state while we mount.
     let theirs = inherited.doors.take();
+    // Hooks look for the container's cgroups by its pid.
+    let early = hooked || plan.namespaces.new & kind::CGROUP != 0;
     let mut met = None;
     let mut meet = || -> Result<()> {
         if met.is_none() {
@@ -95,8 +115,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
             // Opened while the host's paths can be named.
             let doors = inherited.cgroup.map(|cgroup| cgroup.open()).transpose()?;
             // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
-            if plan.namespaces.new & kind::CGROUP != 0 {
+            if early {
                 enter_cgroups(theirs.as_ref(), doors.as_ref())?;
+            }
+            if plan.namespaces.new & kind::CGROUP != 0 {
                 namespace::unshare(kind::CGROUP).context("unshare", "the cgroup namespace")?;
             }
             met = Some((ignored, doors));
@@ -109,6 +131,16 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let Some((ignored, doors)) = met else { orphaned() };
 
     rootfs.make_devices()?;
+    // Before the sysctls, which may be those of a network device that a hook brings.
+    if let Some(runner) = inherited.hooks.as_ref().filter(|_| hooked) {
+        if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime]) {
+            let _ = inherited.link.ready();
+            if inherited.link.wait(Step::Hooked).is_none() {
+                orphaned();
+            }
+        }
+        runner.run(Stage::CreateContainer, process::getpid(), &|| Ok(()))?;
+    }
     // Through the kernel's own files, before an image can be looked at in their place.
     for sysctl in plan.sysctl {
         let procfs = sys::root::Root::new(rootfs.procfs()?);
@@ -143,15 +175,19 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs.root(), plan.process.user.uid)) };
     rootfs.make_directory(plan.process.cwd);
     // Before the last steps: what we took so far is not charged to the container's limits.
-    if plan.namespaces.new & kind::CGROUP == 0 {
+    if !early {
         enter_cgroups(theirs.as_ref(), doors.as_ref())?;
     }
     // Where the caller may run says nothing about the container; its cpuset does.
-    process::reset_affinity().context("sched_setaffinity", "")?;
+    sched::reset_affinity(0).context("sched_setaffinity", "")?;
+    if !user_namespace {
+        scheduling::set_priorities(0, &plan.process.scheduling)?;
+    }
+    labels.set(&plan.process.labels)?;
     rootfs.enter()?;
     rootfs.restore_limits()?;
     // From here on a path of the host cannot be named, and no descriptor leads there.
-    drop((rootfs, doors, theirs));
+    drop((rootfs, doors, theirs, labels));
     sys::fd::close_dropped();
 
     become_user(&plan.process, user_namespace, terminal.as_ref())?;
@@ -166,6 +202,11 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }
+    if let Some(runner) = &inherited.hooks {
+        // What the container has for a hook is confined as its process is, whose filter comes only later.
+        let confine = || if plan.process.no_new_privs { identity::install_filter(&plan.process) } else { Ok(()) };
+        runner.run(Stage::StartContainer, process::getpid(), &confine)?;
+    }
     exec::replace(&plan.process, program, &args, &env)
 }
 
@@ -174,6 +215,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
     identity::give_standard_streams(planned, user_namespace)?;
     identity::set_limits(planned)?;
+    scheduling::set_own(&planned.scheduling)?;
     // A directory that only the caller's privileges can enter is tried with them first, then with the user's.
     // The root we are in already.
     let cwd = planned.cwd;

@@ -8,7 +8,7 @@
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::memory;
-use crate::sys::{AsFd, OwnedFd, socket};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, time};
 
 /// What the runtime tells init, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +18,15 @@ pub enum Step {
     Mapped = b'M',
     /// The state is on disk: it may go on to the user's program. With it come the signals that the caller ignores.
     Recorded = b'S',
+    /// The hooks that the runtime runs are done; only if there are any.
+    Hooked = b'H',
 }
 
 /// What init tells the runtime.
 #[derive(Debug)]
 pub enum Report {
-    /// Everything is done but execve(2) and, for `create`, the wait for `start`.
+    /// Everything is done but execve(2) and, for `create`, the wait for `start`; before that, if the runtime has hooks
+    /// to run: it is time for them.
     Ready,
     /// What failed: a whole line, for the texts of the other process are not ours.
     Failed(Error),
@@ -81,10 +84,7 @@ impl Parent {
         Ok(match message {
             [] => Report::Closed,
             [READY, ..] => Report::Ready,
-            [_, line @ ..] => {
-                let line = core::str::from_utf8(line).unwrap_or("the container's init failed");
-                Report::Failed(Error::says(format_args!("{line}")))
-            }
+            [_, line @ ..] => Report::Failed(failure(line)),
         })
     }
 }
@@ -114,13 +114,42 @@ impl Child {
     /// Tells the runtime what failed. Returns false if nobody hears it any more.
     #[must_use]
     pub fn failed(&self, error: &Error) -> bool {
-        let line = memory::format(format_args!("{}{error}", FAILED as char));
-        let mut end = line.len().min(MAX);
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        socket::send(self.0.as_fd(), &line.as_bytes()[..end]).is_ok()
+        socket::send(self.0.as_fd(), line(error)).is_ok()
     }
+}
+
+/// Tells `start` what failed, through a fifo: in one piece, for it is shorter than PIPE_BUF. Returns false if nobody
+/// hears it.
+#[must_use]
+pub fn answer(fifo: BorrowedFd<'_>, error: &Error) -> bool {
+    file::write(fifo, line(error)).is_ok()
+}
+
+/// What `start` hears from that fifo: what failed, or by the end of it that the user's program has taken over.
+///
+/// # Errors
+/// The kernel's; what failed.
+pub fn hear_answer(fifo: BorrowedFd<'_>) -> Result<()> {
+    let mut buffer = [0; MAX];
+    let heard = time::wait_readable(fifo, None).and_then(|_| file::read(fifo, &mut buffer));
+    match buffer.get(1..heard.context("read", "the answer of the container's init")?) {
+        Some(line) => Err(failure(line)),
+        None => Ok(()),
+    }
+}
+
+fn failure(line: &[u8]) -> Error {
+    Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("the container's init failed")))
+}
+
+/// An error as it crosses.
+fn line(error: &Error) -> &'static [u8] {
+    let line = memory::format(format_args!("{}{error}", FAILED as char));
+    let mut end = line.len().min(MAX);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    &line.as_bytes()[..end]
 }
 
 #[cfg(test)]

@@ -6,12 +6,15 @@
 
 pub mod device;
 pub mod exec;
+pub mod hooks;
 pub mod identity;
+pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod resources;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
 pub mod systemd;
@@ -21,12 +24,12 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::error::{Error, Result};
-use crate::host::Cgroups;
+use crate::host::{Cgroups, Security};
 use crate::json::Map;
+use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
-use crate::{spec, warn};
 
 use mount::Propagation;
 
@@ -47,6 +50,8 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// What the host can confine by; only looked at if the config has a label.
+    pub security: Security,
 }
 
 /// Everything that will be done.
@@ -68,6 +73,7 @@ pub struct Plan<'a> {
     pub process: process::Process<'a>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
+    pub hooks: hooks::Hooks<'a>,
     /// What `state` prints.
     pub annotations: Map<'a, &'a str>,
 }
@@ -118,7 +124,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let process = spec.process.ok_or_else(|| missing("process"))?;
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
-    not_yet(spec, linux)?;
+    not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
     let namespaces = namespace::plan(linux)?;
@@ -133,6 +139,9 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
+    let mut process = process::plan(process, request.listen_fds, request.security)?;
+    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
@@ -151,33 +160,19 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         domainname,
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
-        process: process::Process {
-            seccomp: seccomp::plan(linux.seccomp, &spec.annotations)?,
-            ..process::plan(process, request.listen_fds)?
-        },
+        process,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
+        hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
     })
 }
 
-/// What the config may ask for and we cannot do: refused by name rather than ignored; but a warning for what would
-/// make every engine's default config unusable.
-fn not_yet(spec: &spec::Spec<'_>, linux: &spec::Linux<'_>) -> Result<()> {
+/// What the config may ask for and we cannot do: refused by name rather than ignored.
+fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
-    refuse.any("timeOffsets", !linux.time_offsets.is_empty())?;
     refuse.any("netDevices", !linux.net_devices.is_empty())?;
     refuse.any("intelRdt", linux.intel_rdt.is_some())?;
-    refuse.any("memoryPolicy", linux.memory_policy.is_some())?;
-    refuse.any("personality", linux.personality.is_some())?;
     refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    let any_hook = spec.hooks.is_some_and(|hooks| {
-        let stages = [hooks.prestart, hooks.create_runtime, hooks.create_container];
-        let later = [hooks.start_container, hooks.poststart, hooks.poststop];
-        stages.iter().chain(&later).any(|stage| !stage.is_empty())
-    });
-    if any_hook {
-        warn!("hooks are not supported yet: none is run");
-    }
     Ok(())
 }
 

@@ -89,10 +89,23 @@ fn open_failed(path: &str, errno: Errno) -> Error {
     if errno == Errno::PERM { error.hint("it takes CAP_SYS_ADMIN: without root nothing can be run yet") } else { error }
 }
 
+/// Where the root's own path leads, in the new mount namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn own_place(plan: &Plan<'_>, bundle: &CStr) -> Result<OwnedFd> {
+    let path = plan.root.path;
+    file::open_dir(CWD, bundle)
+        .and_then(|bundle| file::open_dir(bundle.as_fd(), path))
+        .context("open for hooks the rootfs", path.to_str().unwrap_or("?"))
+}
+
 /// The file system while it is made, seen from the new mount namespace.
 pub struct Rootfs<'a> {
     plan: &'a Plan<'a>,
     sources: Sources,
+    /// Whether it is attached where its path leads, not over `/`.
+    in_its_place: bool,
     /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
     dev: Option<OwnedFd>,
     proc: Option<OwnedFd>,
@@ -122,11 +135,12 @@ impl Place<'_> {
 }
 
 impl<'a> Rootfs<'a> {
-    /// Cuts the new mount namespace off from the host's and attaches the container's root in it.
+    /// Cuts the new mount namespace off from the host's and attaches the container's root in it: over `/`, or until
+    /// `enter` in the place of its own that hooks look for it in.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn attach(plan: &'a Plan<'a>, sources: Sources) -> Result<Rootfs<'a>> {
+    pub fn attach(plan: &'a Plan<'a>, sources: Sources, place: Option<OwnedFd>) -> Result<Rootfs<'a>> {
         // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
         let cut = match plan.root.propagation.kind {
             propagation::SHARED | propagation::SLAVE => propagation::SLAVE,
@@ -137,10 +151,15 @@ impl<'a> Rootfs<'a> {
         mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
-        move_mount_to(sources.root.as_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
+        match &place {
+            None => move_mount_to(sources.root.as_fd(), CWD, c"/"),
+            Some(place) => move_mount(sources.root.as_fd(), place.as_fd()),
+        }
+        .context("move_mount", "the rootfs")?;
         Ok(Rootfs {
             plan,
             sources,
+            in_its_place: place.is_some(),
             dev: None,
             proc: None,
             private_proc: None,

@@ -17,6 +17,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod root;
+pub mod sched;
 pub mod security;
 pub mod socket;
 pub mod start;

@@ -20,7 +20,7 @@ use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
 use crate::sys::{AsFd, CWD, OwnedFd, fd, file};
 
-/// How long systemd may take for all that we ask of it on one connection, in milliseconds. It is busy for long when it
+/// How long systemd may take for one thing that we ask of it, in milliseconds. It is busy for long when it
 /// reloads thousands of units.
 const PATIENCE: u32 = 30_000;
 
@@ -55,11 +55,9 @@ impl<'a> Scope<'a> {
     /// There is no systemd; the kernel's.
     pub fn ask(start: &Start, owner: Owner, unit: &'a Unit<'a>) -> Result<Scope<'a>> {
         let bus = connect(start, owner)?;
-        let mut scope = Scope { unit, bus, keeper: None, asked: 0, aside: None, exists: false };
-        if !unit.is_slice() {
-            scope.keeper = Some(keeper()?);
-        }
-        scope.start(&[])?;
+        let keeper = if unit.is_slice() { None } else { Some(keeper()?) };
+        let mut scope = Scope { unit, bus, keeper, asked: 0, aside: None, exists: false };
+        scope.start(&[]).map_err(|error| failed("start", unit.name, error))?;
         Ok(scope)
     }
 
@@ -68,33 +66,24 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// systemd refuses or does not answer.
     pub fn wait(&mut self) -> Result<&'static str> {
-        let unit = self.unit;
+        let path = self.path().map_err(|error| failed("start", self.unit.name, error))?;
+        Ok(match self.unit.subgroup {
+            "" => path,
+            subgroup => memory::format(format_args!("{path}/{subgroup}")),
+        })
+    }
+
+    fn path(&mut self) -> Result<&'static str> {
         let mut without: heapless::Vec<&str, UNKNOWN> = heapless::Vec::new();
         let mut reset = false;
-        loop {
-            let job = match self.bus.answer(self.asked).map_err(|error| failed(unit, error))? {
-                Ok(message) => {
-                    Ok((memory::text({ message.body }.string().unwrap_or("")), memory::text(message.sender)))
-                }
-                Err(refusal) => Err(refusal),
-            };
-            match job {
-                Ok((job, sender)) => {
-                    self.exists = true;
-                    finished(&mut self.bus, job, sender).map_err(|error| failed(unit, error))?;
-                    break;
-                }
-                // The rest of one that has failed.
-                Err(refusal) if refusal.name.ends_with(".UnitExists") && !reset => {
-                    reset = true;
-                    let arguments = &[Value::string(self.unit.name)];
-                    let call = Call { member: "ResetFailedUnit", arguments, ..MANAGER };
-                    let _ = ask(&mut self.bus, &call).map_err(|error| failed(unit, error))?;
-                }
-                Err(refusal) => match self.unknown(refusal).map(|name| without.push(name)) {
-                    Some(Ok(())) => {}
-                    _ => return Err(failed(unit, said(refusal))),
-                },
+        while let Err(refusal) = job(&mut self.bus, self.asked, &mut self.exists)? {
+            if refusal.name.ends_with(".UnitExists") && !reset {
+                // The rest of one that has failed?
+                reset = true;
+                let arguments = &[Value::string(self.unit.name)];
+                let _ = ask(&mut self.bus, &Call { member: "ResetFailedUnit", arguments, ..MANAGER })?;
+            } else if self.unknown(refusal).is_none_or(|name| without.push(name).is_err()) {
+                return Err(said(refusal));
             }
             self.start(&without)?;
         }
@@ -102,37 +91,28 @@ impl<'a> Scope<'a> {
             Some((pid, _)) => host::systemd_cgroup_of(*pid)?,
             None => self.path_of_slice()?,
         };
-        if path.rsplit('/').next() != Some(self.unit.name) {
-            return Err(failed(unit, Error::because("", "", "systemd has put its process elsewhere")));
+        match path.rsplit('/').next() {
+            Some(name) if name == self.unit.name => Ok(path),
+            _ => Err(Error::because("", "", "systemd has put its process elsewhere")),
         }
-        Ok(match self.unit.subgroup {
-            "" => path,
-            subgroup => memory::format(format_args!("{path}/{subgroup}")),
-        })
     }
 
     /// Calls StartTransientUnit.
     fn start(&mut self, without: &[&str]) -> Result<()> {
-        let unit = self.unit;
-        let mut properties = Growing::new();
-        let mut say = |name, value| {
-            let value = &*memory::keep(value);
-            properties.push(Value::Struct(memory::copy(&[Value::string(name), Value::Variant(value)])));
-        };
+        let mut list = Growing::new();
         if let Some((pid, _)) = &self.keeper {
-            say("PIDs", Value::Array("u", memory::copy(&[Value::Number(b'u', *pid as u64)])));
+            list.push(property("PIDs", Value::Array("u", memory::copy(&[Value::Number(b'u', *pid as u64)]))));
         }
         for Property { name, value, .. } in self.unit.properties.iter().filter(|one| !without.contains(&one.name)) {
-            say(name, *value);
+            list.push(property(name, *value));
         }
         let arguments = &[
             Value::string(self.unit.name),
             Value::string("fail"),
-            Value::Array("(sv)", properties.finish()),
+            Value::Array("(sv)", list.finish()),
             Value::Array("(sa(sv))", &[]),
         ];
-        let call = Call { member: "StartTransientUnit", arguments, ..MANAGER };
-        self.asked = self.bus.call(&call).map_err(|error| failed(unit, error))?;
+        self.asked = self.bus.call(&Call { member: "StartTransientUnit", arguments, ..MANAGER })?;
         Ok(())
     }
 
@@ -146,16 +126,11 @@ impl<'a> Scope<'a> {
 
     /// A slice has no process that would show it.
     fn path_of_slice(&mut self) -> Result<&'static str> {
-        let unit = self.unit;
         let arguments = &[Value::string(MANAGER.interface), Value::string("ControlGroup")];
         let call = Call { interface: "org.freedesktop.DBus.Properties", member: "Get", arguments, ..MANAGER };
-        let asked = self.bus.call(&call).map_err(|error| failed(unit, error))?;
-        let root = match self.bus.answer(asked) {
-            Ok(Ok(message)) => Ok({ message.body }.variant_string().unwrap_or("")),
-            Ok(Err(refusal)) => Err(said(refusal)),
-            Err(error) => Err(error),
-        };
-        let root = root.map(memory::text).map_err(|error| failed(unit, error))?;
+        let asked = self.bus.call(&call)?;
+        let message = self.bus.answer(asked)?.map_err(said)?;
+        let root = { message.body }.variant_string().unwrap_or("");
         Ok(memory::format(format_args!("{root}{}", slice_path(self.unit.name))))
     }
 
@@ -185,13 +160,12 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// systemd refuses.
     pub fn attach(&mut self, pid: i32) -> Result<()> {
-        let unit = self.unit;
         let subgroup = memory::format(format_args!("/{}", self.unit.subgroup));
         let pids = [Value::Number(b'u', pid as u64)];
         let arguments = &[Value::string(self.unit.name), Value::string(subgroup), Value::Array("u", &pids)];
         let call = Call { member: "AttachProcessesToUnit", arguments, ..MANAGER };
-        let answer = ask(&mut self.bus, &call).map_err(|error| failed(unit, error))?;
-        answer.map_err(|refusal| failed(unit, said(refusal)))
+        let done = ask(&mut self.bus, &call).and_then(|answer| answer.map_err(said));
+        done.map_err(|error| failed("start", self.unit.name, error))
     }
 
     /// The unit's name.
@@ -208,8 +182,13 @@ impl<'a> Scope<'a> {
 
 /// Says what it was about.
 #[cold]
-fn failed(unit: &Unit<'_>, error: Error) -> Error {
-    error.doing(memory::format(format_args!("start systemd unit {}", unit.name)))
+fn failed(doing: &str, unit: &str, error: Error) -> Error {
+    error.doing(memory::format(format_args!("{doing} systemd unit {unit}")))
+}
+
+fn property<'a>(name: &'a str, value: Value<'a>) -> Value<'a> {
+    let value = &*memory::keep(value);
+    Value::Struct(memory::copy(&[Value::string(name), Value::Variant(value)]))
 }
 
 impl Drop for Scope<'_> {
@@ -253,24 +232,18 @@ fn keeper() -> Result<(i32, OwnedFd)> {
 /// There is no systemd; it refuses or does not answer.
 pub fn stop(start: &Start, owner: Owner, unit: &str) -> Result<()> {
     let mut bus = connect(start, owner)?;
-    stop_over(&mut bus, unit).map_err(|error| error.doing(memory::format(format_args!("stop systemd unit {unit}"))))
+    stop_over(&mut bus, unit).map_err(|error| failed("stop", unit, error))
 }
 
 fn stop_over(bus: &mut Bus, unit: &str) -> Result<()> {
     let arguments = &[Value::string(unit), Value::string("replace")];
     let asked = bus.call(&Call { member: "StopUnit", arguments, ..MANAGER })?;
-    let job = match bus.answer(asked)? {
-        Ok(message) => Ok((memory::text({ message.body }.string().unwrap_or("")), memory::text(message.sender))),
-        Err(refusal) => Err(refusal),
-    };
-    match job {
-        Ok((job, sender)) => finished(bus, job, sender)?,
+    match job(bus, asked, &mut false)? {
         Err(refusal) if refusal.name.ends_with(".NoSuchUnit") => return Ok(()),
-        Err(refusal) => return Err(said(refusal)),
+        answer => answer.map_err(said)?,
     }
     // It may have failed before, or just now. Usually nothing of it is left, and that is the answer.
-    let _ = ask(bus, &Call { member: "ResetFailedUnit", arguments: &arguments[..1], ..MANAGER })?;
-    Ok(())
+    ask(bus, &Call { member: "ResetFailedUnit", arguments: &arguments[..1], ..MANAGER }).map(drop)
 }
 
 /// Changes properties of a unit that exists, until the machine is started again.
@@ -282,15 +255,12 @@ pub fn update(start: &Start, owner: Owner, unit: &str, properties: &[Property<'_
         return Ok(());
     }
     let mut list = Growing::new();
-    for Property { name, value, .. } in properties {
-        list.push(Value::Struct(memory::copy(&[Value::string(name), Value::Variant(value)])));
-    }
+    properties.iter().for_each(|one| list.push(property(one.name, one.value)));
     let arguments = &[Value::string(unit), Value::bool(true), Value::Array("(sv)", list.finish())];
     let call = Call { member: "SetUnitProperties", arguments, ..MANAGER };
     let mut bus = connect(start, owner)?;
-    ask(&mut bus, &call)
-        .and_then(|answer| answer.map_err(said))
-        .map_err(|error| error.doing(memory::format(format_args!("update systemd unit {unit}"))))
+    let done = ask(&mut bus, &call).and_then(|answer| answer.map_err(said));
+    done.map_err(|error| failed("update", unit, error))
 }
 
 /// A call whose answer says nothing but that it is done.
@@ -299,23 +269,27 @@ fn ask(bus: &mut Bus, call: &Call<'_>) -> Result<Result<(), Refusal>> {
     Ok(bus.answer(asked)?.map(drop))
 }
 
-/// Waits for the end of a job. Whoever is on the bus may send such a signal: it has to be who has answered us.
-fn finished(bus: &mut Bus, job: &str, sender: &str) -> Result<()> {
+/// Waits for the answer to a call that is a job, which sets `begun`, and for the end of that. Whoever is on the bus may
+/// send such a signal: it has to be who has answered us.
+fn job(bus: &mut Bus, asked: u32, begun: &mut bool) -> Result<Result<(), Refusal>> {
+    let (job, sender) = match bus.answer(asked)? {
+        Ok(message) => (memory::text({ message.body }.string().unwrap_or("")), memory::text(message.sender)),
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    *begun = true;
     loop {
         let signal = bus.signal("JobRemoved")?;
         let mut body = signal.body;
         let (_, which, _, result) = (body.u32(), body.string(), body.string(), body.string());
-        if which != Some(job) || signal.sender != sender {
-            continue;
+        if which == Some(job) && signal.sender == sender {
+            return match result {
+                Some("done" | "skipped") => Ok(Ok(())),
+                result => {
+                    let why = format_args!("its job ends with {:?}", result.unwrap_or("?"));
+                    Err(Error::because("", "", memory::format(why)))
+                }
+            };
         }
-        return match result {
-            Some("done" | "skipped") => Ok(()),
-            result => Err(Error::because(
-                "",
-                "",
-                memory::format(format_args!("its job ends with {:?}", result.unwrap_or("?"))),
-            )),
-        };
     }
 }
 

@@ -28,11 +28,6 @@ fn request(given: &Given) -> Result<ExecRequest, Failure> {
         }
         _ => {}
     }
-    for option in [&verbs::APPARMOR, &verbs::PROCESS_LABEL] {
-        if let Some(value) = given.value(option).filter(|value| !value.is_empty()) {
-            return Err(misuse(invalid(option, value, "not supported yet")));
-        }
-    }
     Ok(ExecRequest {
         id: id::check(given.words[0])?,
         document,
@@ -58,6 +53,9 @@ fn process(given: &Given, args: &'static [&'static CStr]) -> Result<Request<'sta
         cwd: cwd(given)?,
         terminal: terminal(given),
         no_new_privs: given.has(&verbs::NO_NEW_PRIVS),
+        apparmor: given.text(&verbs::APPARMOR)?,
+        selinux: given.text(&verbs::PROCESS_LABEL)?,
+        ..Request::default()
     })
 }
 

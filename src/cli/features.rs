@@ -7,11 +7,8 @@ use super::options::Given;
 use super::{Outcome, report};
 use crate::container::{Context, SPEC_VERSION};
 use crate::json::{self, Style, Writer};
-use crate::plan::{identity, mount, namespace};
+use crate::plan::{hooks, identity, mount, namespace, scheduling};
 use crate::sys::memory::{self, Growing};
-
-/// What is not there yet. An empty list says so; one that is left out would say that we do not know.
-const NONE: &[&str] = &[];
 
 /// What a profile may say here; SCMP_ACT_NOTIFY is refused so far.
 #[rustfmt::skip]
@@ -43,7 +40,7 @@ pub fn run(_: &Context, _: &Given) -> Outcome {
 fn features(w: &mut Writer<'_>) {
     w.member("ociVersionMin", "1.0.0");
     w.member("ociVersionMax", SPEC_VERSION);
-    w.member("hooks", NONE);
+    w.name("hooks").array(|w| hooks::STAGES.iter().for_each(|(name, _)| w.value(*name)));
     w.member("mountOptions", sorted(mount::option_names()));
     w.name("linux").object(linux);
     w.name("annotations").object(|w| {
@@ -63,16 +60,23 @@ fn linux(w: &mut Writer<'_>) {
         w.member("enabled", true);
         SECCOMP.iter().for_each(|(name, words)| w.member(name, *words));
     });
-    switches(w, "apparmor", &[("enabled", false)]);
-    switches(w, "selinux", &[("enabled", false)]);
+    switches(w, "apparmor", &[("enabled", true)]);
+    switches(w, "selinux", &[("enabled", true)]);
     switches(w, "intelRdt", &[("enabled", false), ("schemata", false), ("monitoring", false)]);
-    w.name("memoryPolicy").object(|w| ["modes", "flags"].iter().for_each(|name| w.member(name, NONE)));
+    w.name("memoryPolicy").object(|w| {
+        w.member("modes", sorted(names(&scheduling::MEMORY_MODES)));
+        w.member("flags", sorted(names(&scheduling::MEMORY_FLAGS)));
+    });
     w.name("mountExtensions").object(|w| switches(w, "idmap", &[("enabled", false)]));
     switches(w, "netDevices", &[("enabled", false)]);
 }
 
 fn switches(w: &mut Writer<'_>, name: &str, all: &[(&str, bool)]) {
     w.name(name).object(|w| all.iter().for_each(|(name, on)| w.member(name, *on)));
+}
+
+fn names(table: &'static [(&str, u32)]) -> impl Iterator<Item = &'static str> {
+    table.iter().map(|(name, _)| *name)
 }
 
 fn sorted(names: impl Iterator<Item = &'static str>) -> &'static [&'static str] {
@@ -124,7 +128,10 @@ mod tests {
         let list = |value: &jzon::JsonValue| {
             value.members().map(|item| item.as_str().expect("a string").to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(list(&value["linux"]["namespaces"]), ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"]);
+        assert_eq!(
+            list(&value["linux"]["namespaces"]),
+            ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]
+        );
         let capabilities = list(&value["linux"]["capabilities"]);
         assert!(capabilities.len() == 41 && capabilities.iter().all(|name| identity::capability(name).is_some()));
         let options = list(&value["mountOptions"]);

@@ -260,7 +260,7 @@ pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the co
 pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
 
 pub const ADDITIONAL_GIDS: Opt = value("additional-gids", "g", "GID", "one more group; may be repeated");
-pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "not supported yet");
+pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "under this profile of AppArmor");
 pub const CAP: Opt = value("cap", "c", "NAME", "one more capability; may be repeated");
 pub const EXEC_CGROUP: Opt = value("cgroup", "", "PATH", "a cgroup below the container's");
 pub const CWD: Opt = value("cwd", "", "DIR", "the working directory");
@@ -271,7 +271,7 @@ pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children neve
 pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
 pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
 pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
-pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "not supported yet");
+pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "under this label of SELinux");
 pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
 pub const USER: Opt = value("user", "u", "UID[:GID]", "as this user, and group 0 or GID");
 

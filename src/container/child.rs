@@ -1,6 +1,6 @@
 //! Making init: clone3(2), and whatever has to be joined around it.
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Errno, Error, Result};
 use crate::init::namespaces::{failed, join};
 use crate::plan::Plan;
 use crate::sys::fd::FdList;
@@ -31,9 +31,32 @@ pub(super) fn open_namespaces(plan: &Plan<'_>) -> Result<FdList> {
 ///
 /// In init, an error is init's own: the runtime has it from its report, not from here.
 pub(super) fn spawn(plan: &Plan<'_>, fds: &FdList, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
-    let joins = plan.namespaces.join;
     // A cgroup namespace has the cgroup for its root that the process is in when it is made: init makes it, later.
-    let new = plan.namespaces.new & !kind::CGROUP;
+    let mut new = plan.namespaces.new & !kind::CGROUP;
+    if let Some(offsets) = plan.namespaces.time_offsets {
+        new &= !kind::TIME;
+        let own = file::open(c"/proc/self/ns/time").context("open", "/proc/self/ns/time")?;
+        make_time(offsets)?;
+        let spawned = around_joins(plan, fds, new, cgroup);
+        if !matches!(spawned, Ok(Spawned::Init)) {
+            namespace::setns(own.as_fd(), kind::TIME).context("setns", "/proc/self/ns/time")?;
+        }
+        return spawned;
+    }
+    around_joins(plan, fds, new, cgroup)
+}
+
+/// The offsets of a time namespace can only be set as long as nobody is in it. So we make one for our children, and init
+/// is the first of them.
+fn make_time(offsets: &str) -> Result<()> {
+    namespace::unshare(kind::TIME).context("unshare", "the time namespace")?;
+    file::put(CWD, c"/proc/self/timens_offsets", offsets.as_bytes())
+        .context("write linux.timeOffsets to", "/proc/self/timens_offsets")
+        .map_err(|error| if error.is(Errno::RANGE) { error.hint("a clock cannot be below zero") } else { error })
+}
+
+fn around_joins(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+    let joins = plan.namespaces.join;
     if plan.namespaces.joins(kind::USER) {
         return spawn_in_user_namespace(plan, fds, new, cgroup);
     }
@@ -116,7 +139,7 @@ struct Home {
 #[rustfmt::skip]
 static OWN: &[(u64, &core::ffi::CStr)] = &[
     (kind::NETWORK, c"/proc/self/ns/net"), (kind::IPC, c"/proc/self/ns/ipc"), (kind::UTS, c"/proc/self/ns/uts"),
-    (kind::CGROUP, c"/proc/self/ns/cgroup"), (kind::MOUNT, c"/proc/self/ns/mnt"),
+    (kind::CGROUP, c"/proc/self/ns/cgroup"), (kind::TIME, c"/proc/self/ns/time"), (kind::MOUNT, c"/proc/self/ns/mnt"),
 ];
 
 impl Home {

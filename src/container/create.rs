@@ -8,15 +8,17 @@ use super::child::{self, Spawned};
 use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
-use super::state::{EXEC_FIFO, Lock, State, StateDir};
-use super::{CreateRequest, Manager};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
+use super::{CreateRequest, Manager, hooks};
 use crate::cgroup::Cgroup;
 use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
+use crate::hook::Runner;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::hooks::Stage;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -40,7 +42,7 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 /// # Errors
 /// As with `create`.
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
-    let made = make(context, request, Until::Started)?;
+    let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
         return Ok(0);
     }
@@ -60,6 +62,9 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             Err(error) if !made.unit.is_empty() => warn!("{error}"),
             removed => removed?,
         }
+        if let Some(hooks) = &made.hooks {
+            hooks.run_poststop();
+        }
         made.dir.remove()?;
     }
     Ok(code)
@@ -74,6 +79,7 @@ enum Until {
 
 /// A container that is made.
 struct Made<'a> {
+    context: super::Context,
     init: Init,
     dir: StateDir,
     cgroup: Cgroup<'a>,
@@ -81,6 +87,22 @@ struct Made<'a> {
     unit: &'a str,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
+    hooks: Option<Runner<'a>>,
+}
+
+impl<'a> Made<'a> {
+    /// Runs what is to be run once the container runs; if that fails, nothing is left of it.
+    fn poststart(self) -> Result<Made<'a>> {
+        let Some(hooks) = &self.hooks else { return Ok(self) };
+        let Err(error) = hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) else { return Ok(self) };
+        let Made { context, init, dir, cgroup, unit, hooks, .. } = self;
+        // Whoever has deleted it meanwhile has done all the rest.
+        if dir.lock(Lock::Exclusive).is_ok() {
+            let (dir, cgroup, init) = (Some(dir), Some(cgroup), Some(init));
+            drop(Undo { context, dir, cgroup, unit, scope: None, init, hooks });
+        }
+        Err(error)
+    }
 }
 
 fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Result<Made<'static>> {
@@ -113,6 +135,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
             systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
             listen_fds,
             preserve_fds: request.preserve_fds,
+            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
     check_terminal(plan, request, until)?;
@@ -122,7 +145,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
     let cgroup = Cell::new(Cgroup::new(cgroups, plan.cgroup.path)?);
-    let maker = Maker { context, request, until, plan, process: spec.process, cgroups, cgroup };
+    let maker = Maker { context, request, until, plan, spec, cgroups, cgroup };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle)
 }
@@ -133,8 +156,8 @@ struct Maker<'r, 'a> {
     request: &'r CreateRequest,
     until: Until,
     plan: &'a Plan<'a>,
-    /// As the config has it: what `exec` will need.
-    process: Option<&'a spec::Process<'a>>,
+    /// As the config has it: what `exec` and hooks will need.
+    spec: &'a spec::Spec<'a>,
     cgroups: Cgroups<'a>,
     /// Set anew when systemd has made it.
     cgroup: Cell<Cgroup<'a>>,
@@ -142,10 +165,14 @@ struct Maker<'r, 'a> {
 
 /// What exists of a container that is not complete, to be undone if it never will be.
 struct Undo<'a> {
+    context: super::Context,
     dir: Option<StateDir>,
     cgroup: Option<Cgroup<'a>>,
+    /// The unit of systemd's that the cgroup is in; empty if there is none.
+    unit: &'a str,
     scope: Option<Scope<'a>>,
     init: Option<Init>,
+    hooks: Option<Runner<'a>>,
 }
 
 impl Drop for Undo<'_> {
@@ -155,10 +182,15 @@ impl Drop for Undo<'_> {
             let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
             let _ = process::wait(init.pid, true);
         }
-        // Stopped when it is dropped.
-        let unit = self.scope.take().map(|scope| scope.unit());
-        let remove = |cgroup: Cgroup<'_>| unit.map_or(Ok(cgroup), |unit| cgroup.of_unit(unit))?.remove();
-        let cgroup = self.cgroup.map_or(Ok(()), remove);
+        // Dropped, it is stopped. One that was complete has lost its connection.
+        let is_stopped = self.scope.take().is_some() || self.unit.is_empty();
+        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| match is_stopped {
+            true => cgroup.of_unit(self.unit)?.remove(),
+            false => super::remove_cgroup(&self.context, &cgroup, self.unit),
+        });
+        if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
+            hooks.run_poststop();
+        }
         let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
         for error in [cgroup.err(), dir.err()].into_iter().flatten() {
             warn!("{error}, ignored");
@@ -168,7 +200,8 @@ impl Drop for Undo<'_> {
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
-        let mut undo = Undo { dir: Some(dir), cgroup: None, scope: None, init: None };
+        let (context, unit) = (*self.context, self.unit());
+        let mut undo = Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None };
         let master = self.make_or_undo(&mut undo, bundle)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
@@ -177,7 +210,7 @@ impl<'a> Maker<'_, 'a> {
                     scope.release();
                 }
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, unit: self.unit(), master })
+                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take() })
             }
             _ => Err(Error::because("create", self.request.id, "something is missing")),
         }
@@ -203,6 +236,7 @@ impl<'a> Maker<'_, 'a> {
             ..State::default()
         };
         dir.write(&state)?;
+        undo.hooks = hooks::runner(plan.hooks, &state)?;
         if let Some(filter) = &plan.process.seccomp {
             filter::save(dir, filter)?;
         }
@@ -214,7 +248,8 @@ impl<'a> Maker<'_, 'a> {
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
         let sources = Sources::open(plan, bundle)?;
-        let start = if self.until == Until::Created { Some(make_fifo(dir)?) } else { None };
+        let [start, answer] =
+            if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
         if let Some(scope) = &mut undo.scope {
             let cgroup = Cgroup::new(self.cgroups, scope.wait()?)?.kept();
@@ -268,6 +303,8 @@ impl<'a> Maker<'_, 'a> {
                     console: console.theirs,
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
+                    answer,
+                    hooks: undo.hooks.take(),
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -281,7 +318,7 @@ impl<'a> Maker<'_, 'a> {
             }
         }
         ours.close();
-        drop((sources, fds, start, doors, console.theirs));
+        drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
         if let Some(maps) = &plan.namespaces.maps {
@@ -293,29 +330,50 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup.get());
         }
-        self.record_and_start(&mut state, dir, init, &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
     /// The second half of the runtime's work, until init is ready or has become the user's program.
-    fn record_and_start(&self, state: &mut State<'a>, dir: &StateDir, init: &Init, link: &link::Parent) -> Result<()> {
+    fn record_and_start(
+        &self,
+        state: &mut State<'a>,
+        dir: &StateDir,
+        init: &Init,
+        hooks: Option<&Runner<'a>>,
+        link: &link::Parent,
+    ) -> Result<()> {
         if let Some(score) = self.plan.process.oom_score_adj {
             put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
                 .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
         }
+        if self.plan.namespaces.has(kind::USER) {
+            init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
+        }
         let Some(stat) = Stat::of(init.pid)? else { return Err(self.died(init)) };
         state.start_time = stat.start_time;
-        state.process = self.process;
+        state.process = self.spec.process;
+        state.memory_policy = self.spec.linux.and_then(|linux| linux.memory_policy);
+        state.personality = self.spec.linux.and_then(|linux| linux.personality);
+        state.hooks = hooks::later(self.spec.hooks);
         dir.write(state)?;
         let write_pid_file = || self.request.pid_file.map_or(Ok(()), |path| write_pid_file(path, init.pid));
-        if self.until == Until::Created {
-            link.tell(Step::Recorded, stat.ignored);
+        if self.until == Until::Started {
+            write_pid_file()?;
+        }
+        link.tell(Step::Recorded, stat.ignored);
+        if let Some(hooks) = hooks
+            && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
+        {
             self.hear_ready(link, init)?;
+            hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
+            hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
+            link.tell(Step::Hooked, 0);
+        }
+        self.hear_ready(link, init)?;
+        if self.until == Until::Created {
             return write_pid_file();
         }
-        write_pid_file()?;
-        link.tell(Step::Recorded, stat.ignored);
-        self.hear_ready(link, init)?;
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
@@ -366,6 +424,13 @@ impl<'a> Maker<'_, 'a> {
         }
         list.finish()
     }
+}
+
+/// Whether it names a label of a security module.
+fn is_labelled(spec: &spec::Spec<'_>) -> bool {
+    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
+    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
+    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
 }
 
 /// Reads the config, from the bundle unless the caller names another file.
@@ -450,10 +515,29 @@ pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
     master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
-fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
-    file::mknodat(dir.fd(), EXEC_FIFO, file::FileType::Fifo, 0o600, 0).context("mkfifo", "exec.fifo")?;
-    let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
-    file::openat(dir.fd(), EXEC_FIFO, flags, file::Mode::empty()).context("open", "exec.fifo")
+/// What init waits for, and, if `start` has to hear from it, what it answers with. Then `exec.fifo` is only a link to the
+/// fifo, which shows `start` that there is more to do.
+fn make_fifos(dir: &StateDir, answered: bool) -> Result<[Option<OwnedFd>; 2]> {
+    if !answered {
+        return Ok([Some(make_fifo(dir, EXEC_FIFO)?), None]);
+    }
+    let answer = make_fifo(dir, ANSWER_FIFO)?;
+    // There is a reader at this moment, which opening it for writing wants.
+    let answer_end = open_fifo(dir, ANSWER_FIFO, file::OFlags::WRONLY)?;
+    // Later one who reads shall see the end of it when init closes its end.
+    answer.close();
+    let start = make_fifo(dir, START_FIFO)?;
+    file::symlinkat(START_FIFO, dir.fd(), EXEC_FIFO).context("symlink", "exec.fifo")?;
+    Ok([Some(start), Some(answer_end)])
+}
+
+fn make_fifo(dir: &StateDir, name: &CStr) -> Result<OwnedFd> {
+    file::mknodat(dir.fd(), name, file::FileType::Fifo, 0o600, 0).context("mkfifo", text(name))?;
+    open_fifo(dir, name, file::OFlags::RDONLY)
+}
+
+fn open_fifo(dir: &StateDir, name: &CStr, how: file::OFlags) -> Result<OwnedFd> {
+    file::openat(dir.fd(), name, how | file::OFlags::NONBLOCK, file::Mode::empty()).context("open", text(name))
 }
 
 /// A file of a process in the host's procfs.

@@ -3,9 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::Context;
 use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
+use super::{Context, hooks};
 use crate::error::{Errno, Error, Result};
 use crate::warn;
 
@@ -41,6 +41,11 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     }
     if let Some(state) = &state
         && let Err(error) = remove_cgroup(context, state)
+    {
+        warn!("{error}");
+    }
+    if let Some(state) = &state
+        && let Err(error) = hooks::run_poststop(state)
     {
         warn!("{error}");
     }

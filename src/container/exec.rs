@@ -21,7 +21,7 @@ use crate::init::enter::{self, Entering};
 use crate::link::{self, Report};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, OwnedFd, fd, file, memory, security, socket};
+use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security, socket};
 use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
@@ -76,8 +76,12 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = plan::exec::plan(config, document, &request.process)?;
-    let planned = memory::keep(plan::process::Process { seccomp, ..planned });
+    let planned = memory::keep(self::plan(request, &state, config, document)?);
+    planned.seccomp = seccomp;
+    // Whoever makes the process is to be there, too.
+    if let Some(initial) = planned.scheduling.affinity.initial {
+        sched::sched_setaffinity(0, initial).context("sched_setaffinity", "process.execCPUAffinity.initial")?;
+    }
     if planned.terminal.is_some() && request.detach && request.console_socket.is_none() {
         return Err(Error::says(format_args!("use --console-socket with --detach when a terminal is used")));
     }
@@ -114,6 +118,22 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         Some(master) => foreground::relay(&added, master),
         None => foreground::supervise(&added),
     }
+}
+
+/// The plan of the process, as the container's and the caller's words are, on this machine.
+fn plan(
+    request: &ExecRequest,
+    state: &State<'static>,
+    config: &spec::Process<'static>,
+    document: Option<(&'static str, &'static spec::Process<'static>)>,
+) -> Result<plan::process::Process<'static>> {
+    let labels = |process: &spec::Process<'static>| [process.apparmor_profile, process.selinux_label];
+    let of_document = document.map_or([None; 2], |(_, process)| labels(process));
+    let named = [labels(config), of_document, [request.process.apparmor, request.process.selinux]];
+    let security = if plan::label::is_any(named.as_flattened()) { host::security() } else { Default::default() };
+    let mut planned = plan::exec::plan(config, document, &plan::exec::Request { security, ..request.process })?;
+    planned.scheduling.add(state.memory_policy, state.personality.as_ref())?;
+    Ok(planned)
 }
 
 /// Whether the container is paused, as init shows it, asking as little as possible.

@@ -193,7 +193,7 @@ impl<'fd> Relay<'fd> {
                 let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
             }
         }
-        poll(&mut fds).context("poll", "")?;
+        poll(&mut fds, None).context("poll", "")?;
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
         Ok(interests.map(|(_, flags)| !flags.is_empty() && ready.next().unwrap_or(false)))
     }

@@ -1,31 +1,62 @@
-//! Starting a created container: its init waits for one byte from a fifo.
+//! Starting a created container: its init waits for one byte from a fifo. If there are hooks to be run just before or
+//! just after that, it answers.
 
 #![forbid(unsafe_code)]
 
-use super::Context;
-use super::state::{EXEC_FIFO, Lock, StateDir, Status};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, StateDir, Status};
+use super::{Context, delete, hooks};
 use crate::error::{Context as _, Error, Result};
+use crate::link;
+use crate::plan::hooks::Stage;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, Errno, process};
+use crate::sys::{AsFd, Errno, OwnedFd, process};
+use crate::warn;
 
 /// Lets init execute the container's process. Of two that try, the one that removes the fifo's name wins.
 ///
 /// # Errors
-/// If there is no such container, or it is not in the state `created`.
+/// If there is no such container, or it is not in the state `created`. If a hook fails, which ends the container.
 pub fn start(context: &Context, id: &'static str) -> Result<()> {
-    const SIGPIPE: u32 = 13;
-
     let dir = StateDir::open(context, id, Lock::Shared)?;
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.
-    let fifo = match file::openat(dir.fd(), EXEC_FIFO, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()) {
+    match open(&dir, EXEC_FIFO, OFlags::WRONLY | OFlags::NOFOLLOW) {
+        Err(Errno::LOOP) => {}
+        fifo => return release(&dir, id, fifo),
+    }
+    // Only a link to the fifo.
+    let answer = open(&dir, ANSWER_FIFO, OFlags::RDONLY).context("open", "answer.fifo")?;
+    release(&dir, id, open(&dir, EXEC_FIFO, OFlags::WRONLY))?;
+    let state = dir.read()?.ok_or_else(|| not_running(id))?;
+    // Nobody has to wait for hooks, least of all who deletes the container.
+    dir.unlock();
+    let started = link::hear_answer(answer.as_fd()).and_then(|()| match hooks::remembered(&state)? {
+        Some(runner) => runner.run(Stage::Poststart, state.pid, &|| Ok(())),
+        None => Ok(()),
+    });
+    started.inspect_err(|_| {
+        if let Err(error) = delete::delete(context, id, true) {
+            warn!("{error}");
+        }
+    })
+}
+
+fn open(dir: &StateDir, name: &core::ffi::CStr, how: OFlags) -> Result<OwnedFd, Errno> {
+    file::openat(dir.fd(), name, how | OFlags::NONBLOCK, Mode::empty())
+}
+
+/// Writes the byte, if the fifo can be opened and nobody else does.
+fn release(dir: &StateDir, id: &str, fifo: Result<OwnedFd, Errno>) -> Result<()> {
+    const SIGPIPE: u32 = 13;
+
+    let fifo = match fifo {
         Ok(fifo) => fifo,
         Err(Errno::NXIO) => return Err(not_running(id)),
-        Err(Errno::NOENT) => return Err(not_created(&dir, id)?),
+        Err(Errno::NOENT) => return Err(not_created(dir, id)?),
         Err(errno) => return Err(errno).context("open", "exec.fifo"),
     };
     match file::unlinkat(dir.fd(), EXEC_FIFO) {
         Ok(()) => {}
-        Err(Errno::NOENT) => return Err(not_created(&dir, id)?),
+        Err(Errno::NOENT) => return Err(not_created(dir, id)?),
         Err(errno) => return Err(errno).context("remove", "exec.fifo"),
     }
     // If init dies right now, we want to hear EPIPE, not to die as well.

@@ -21,6 +21,11 @@ use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, memory, process};
 /// Exists from the end of `create` to `start`; init reads from it.
 pub const EXEC_FIFO: &CStr = c"exec.fifo";
 
+/// What [`EXEC_FIFO`] is a link to, if `start` has to hear how hooks went.
+pub const START_FIFO: &CStr = c"start.fifo";
+/// Where it hears that.
+pub const ANSWER_FIFO: &CStr = c"answer.fifo";
+
 const STATE: &CStr = c"state.json";
 /// Written first, then renamed: a reader sees the old state or the new one.
 const STATE_NEW: &CStr = c"state.json.new";
@@ -64,6 +69,11 @@ json::object! {
         keyring: bool = "keyring",
         /// `process` of the config, as written: what `exec` starts from. It is there when init is.
         process: Option<&'a spec::Process<'a>> = "process",
+        /// `linux.memoryPolicy` and `linux.personality` of the config, for the same.
+        memory_policy: Option<&'a spec::MemoryPolicy<'a>> = "memoryPolicy",
+        personality: Option<spec::Personality<'a>> = "personality",
+        /// Of the config's `hooks`, as written, those that `start` and `delete` run.
+        hooks: Option<&'a spec::Hooks<'a>> = "hooks",
     }
 }
 
@@ -95,6 +105,9 @@ impl State<'_> {
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
                 w.member("process", self.process);
+                w.member("memoryPolicy", self.memory_policy);
+                w.member("personality", self.personality);
+                w.member("hooks", self.hooks);
             });
         })
     }
@@ -473,6 +486,12 @@ mod tests {
             namespaces: 1 << 40,
             keyring: true,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
+            memory_policy: Some(&spec::MemoryPolicy { mode: Some("m"), nodes: None, flags: &["f"] }),
+            personality: Some(spec::Personality { domain: Some("LINUX"), flags: &[] }),
+            hooks: Some(&spec::Hooks {
+                poststop: &[spec::Hook { path: Some("/a"), args: None, env: Some(&[]), timeout: Some(7) }],
+                ..spec::Hooks::default()
+            }),
         };
         assert_eq!(State::parse("x", state.json().as_bytes()).expect("good"), state);
         let text = state.json().replace("\"annotations\": {}", "\"annotations\": {\"k\": \"v\\n\", \"\": \"\"}");

@@ -32,7 +32,7 @@ pub struct Bus {
     socket: OwnedFd,
     /// That of the last call.
     serial: u32,
-    /// How long we wait, in milliseconds, and until when, by `time::monotonic_raw`.
+    /// How long we wait after a call, in milliseconds, and until when, by `time::monotonic_raw`.
     patience: u32,
     deadline: u64,
     /// The beginning of what has come and is not done with.
@@ -43,7 +43,7 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Connects and says who we are. Everything that is asked on this connection has `patience` milliseconds together.
+    /// Connects and says who we are. What follows a call has to come within `patience` milliseconds.
     ///
     /// # Errors
     /// Nobody is there, or does not want us, or does not answer; an address that is none.
@@ -67,13 +67,17 @@ impl Bus {
         let name = memory::cstr(path).unwrap_or(c"");
         let socket = socket::connect_patiently(name, is_abstract, patience).context("connect to", path)?;
         let mut bus = Bus { socket, serial: 0, patience, deadline: 0, buffer: [0; KEPT], filled: 0, current: 0 };
-        bus.deadline = time::monotonic_raw() + u64::from(patience) * 1_000_000;
+        bus.renew();
         let mut greet = || {
             bus.authenticate()?;
             hello.iter().try_for_each(|call| bus.call(call).map(drop))
         };
         greet().map_err(|error| error.doing(memory::format(format_args!("talk to {path}"))))?;
         Ok(bus)
+    }
+
+    fn renew(&mut self) {
+        self.deadline = time::monotonic_raw() + u64::from(self.patience) * 1_000_000;
     }
 
     /// Says who we are.
@@ -122,6 +126,7 @@ impl Bus {
     /// The connection is broken.
     pub fn call(&mut self, call: &Call<'_>) -> Result<u32> {
         self.serial += 1;
+        self.renew();
         let mut output = Output::new();
         output.call(self.serial, call);
         self.send(output.finish())?;

@@ -28,30 +28,21 @@ pub fn parse<'a>(text: &'a str) -> Option<Value<'a>> {
     parser.rest.is_empty().then_some(value)
 }
 
-/// As `parse` reads it, but for characters that would have to be escaped.
+/// For people: without types, and all that is made of several values in brackets.
 impl Display for Value<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut inside = |open, members: &[Value<'_>], between, close| {
-            f.write_str(open)?;
-            for (at, member) in members.iter().enumerate() {
-                f.write_str(if at == 0 { "" } else { between })?;
-                member.fmt(f)?;
-            }
-            f.write_str(close)
+        let values = match self {
+            // The bits, whatever the sign.
+            Value::Number(_, bits) => return bits.fmt(f),
+            Value::Text(_, text) => return f.write_str(text),
+            Value::Variant(value) => core::slice::from_ref(*value),
+            Value::Array(_, values) | Value::Struct(values) | Value::Entry(values) => values,
         };
-        match self {
-            Value::Number(b'b', bits) => f.write_str(if *bits == 0 { "false" } else { "true" }),
-            // The bits, whatever the sign: nobody computes with these.
-            Value::Number(letter, bits) => {
-                let name = TYPES.iter().find(|(_, known)| known == letter).map_or("", |(name, _)| *name);
-                write!(f, "{name} {bits}")
-            }
-            Value::Text(_, text) => write!(f, "'{text}'"),
-            Value::Array(_, values) => inside("[", values, ", ", "]"),
-            Value::Struct(members) => inside("(", members, ", ", ")"),
-            Value::Entry(members) => inside("", members, ": ", ""),
-            Value::Variant(value) => inside("<", core::slice::from_ref(value), "", ">"),
+        f.write_str("[")?;
+        for value in values {
+            write!(f, " {value}")?;
         }
+        f.write_str(" ]")
     }
 }
 

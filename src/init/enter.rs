@@ -4,7 +4,7 @@
 use core::convert::Infallible;
 use core::ffi::CStr;
 
-use super::{become_user, console, exec, identity};
+use super::{become_user, console, exec, identity, label, scheduling};
 use crate::cgroup::Doors;
 use crate::error::{Context, Errno, Error, Result};
 use crate::link::Child;
@@ -58,8 +58,10 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     }
     doors.enter()?;
     drop(doors);
-    // Where the caller may run says nothing about the container.
-    process::reset_affinity().context("sched_setaffinity", "")?;
+    scheduling::set_affinity(&planned.scheduling.affinity)?;
+    scheduling::set_priorities(0, &planned.scheduling)?;
+    let labels = label::Files::open(&planned.labels)?;
+    labels.set(&planned.labels)?;
     // Its own session: no process of the container shares a terminal with the caller (CVE-2016-10124).
     process::setsid().context("setsid", "")?;
     fd::close_dropped();
@@ -72,8 +74,9 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     }
     // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
     if let Some(name) = keyring {
-        identity::join_keyring(name)?;
+        labels.around_keyring(&planned.labels, || identity::join_keyring(name))?;
     }
+    drop(labels);
     // Joining the mount namespace has brought us to its root.
     let root = Root::new(CWD);
     let terminal = match planned.terminal {

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use super::identity;
 use super::process::{self, Process};
 use crate::error::{Error, Result};
+use crate::host::Security;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 
@@ -25,6 +26,11 @@ pub struct Request<'a> {
     pub cwd: Option<&'a str>,
     pub terminal: Option<bool>,
     pub no_new_privs: bool,
+    /// `process.apparmorProfile` and `process.selinuxLabel` instead of the config's.
+    pub apparmor: Option<&'a str>,
+    pub selinux: Option<&'a str>,
+    /// What the host can confine by; only looked at if there is a label.
+    pub security: Security,
 }
 
 /// A user and a group.
@@ -74,6 +80,8 @@ pub fn plan<'a>(
     if request.no_new_privs {
         wanted.no_new_privileges = Some(true);
     }
+    wanted.apparmor_profile = request.apparmor.or(wanted.apparmor_profile);
+    wanted.selinux_label = request.selinux.or(wanted.selinux_label);
     wanted.env = both(wanted.env, request.env);
     let mut user = wanted.user.unwrap_or_default();
     if let Some(Ids { uid, gid }) = request.user {
@@ -83,9 +91,9 @@ pub fn plan<'a>(
     wanted.user = Some(user);
 
     let planned = if request.args.is_empty() {
-        process::plan(&wanted, 0)
+        process::plan(&wanted, 0, request.security)
     } else {
-        process::with_args(&wanted, memory::copy(request.args), 0)
+        process::with_args(&wanted, memory::copy(request.args), 0, request.security)
     };
     let mut planned = planned.map_err(|error: Error| error.doing(document))?;
     // Never inheritable, and so not ambient: a file with inheritable capabilities would give what nobody asked for
@@ -107,6 +115,8 @@ fn or_of_config<'a>(given: &spec::Process<'a>, config: &spec::Process<'a>) -> sp
         capabilities: given.capabilities.or(config.capabilities),
         rlimits: if given.rlimits.is_empty() { config.rlimits } else { given.rlimits },
         oom_score_adj: given.oom_score_adj.or(config.oom_score_adj),
+        apparmor_profile: given.apparmor_profile.or(config.apparmor_profile),
+        selinux_label: given.selinux_label.or(config.selinux_label),
         ..*given
     }
 }
@@ -212,6 +222,7 @@ mod tests {
             cwd: Some("/d"),
             terminal: Some(true),
             no_new_privs: true,
+            ..Request::default()
         };
         let planned = plan(&CONFIG, None, &request).expect("good");
         assert_eq!(planned.args, [c"x", c"\xff"]);

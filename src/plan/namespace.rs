@@ -1,5 +1,5 @@
-//! `linux.namespaces`, `linux.uidMappings`, `linux.gidMappings`: which namespaces are made, which are joined, and who
-//! is who in a new user namespace.
+//! `linux.namespaces`, `linux.uidMappings`, `linux.gidMappings`, `linux.timeOffsets`: which namespaces are made, which are
+//! joined, who is who in a new user namespace, and what time it is in a new time namespace.
 
 use core::ffi::CStr;
 
@@ -18,6 +18,8 @@ pub struct Namespaces<'a> {
     pub join: &'a [Join<'a>],
     /// `/proc/PID/uid_map` and `gid_map` of a new user namespace.
     pub maps: Option<Maps<'a>>,
+    /// `/proc/PID/timens_offsets` of a new time namespace, if its clocks are not the host's.
+    pub time_offsets: Option<&'a str>,
 }
 
 /// A namespace that exists already.
@@ -62,7 +64,7 @@ impl Namespaces<'_> {
 #[rustfmt::skip]
 pub static KINDS: &[(&str, u64)] = &[
     ("cgroup", kind::CGROUP), ("ipc", kind::IPC), ("mount", kind::MOUNT), ("network", kind::NETWORK),
-    ("pid", kind::PID), ("user", kind::USER), ("uts", kind::UTS),
+    ("pid", kind::PID), ("time", kind::TIME), ("user", kind::USER), ("uts", kind::UTS),
 ];
 
 /// The spec's name of a kind.
@@ -90,9 +92,6 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
             Error::config(format_args!("linux.namespaces[{index}].{field}"), why)
         };
         let Some(word) = namespace.kind else { return Err(wrong("type", format_args!("is required"))) };
-        if word == "time" {
-            return Err(wrong("type", format_args!("\"time\" is not supported yet")));
-        }
         let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == word) else {
             return Err(wrong("type", format_args!("unknown value {word:?}")));
         };
@@ -128,7 +127,28 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
         }
         None
     };
-    Ok(Namespaces { new, join: join.finish(), maps })
+    let time_offsets = time_offsets(&linux.time_offsets, new & kind::TIME != 0)?;
+    Ok(Namespaces { new, join: join.finish(), maps, time_offsets })
+}
+
+/// Lines as time_namespaces(7) wants them: `CLOCK SECONDS NANOSECONDS`.
+fn time_offsets(offsets: &[(&str, spec::TimeOffset)], new: bool) -> Result<Option<&'static str>> {
+    let mut text = "";
+    for (clock, offset) in offsets {
+        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("linux.timeOffsets.{clock}"), why);
+        if !matches!(*clock, "monotonic" | "boottime") {
+            return Err(wrong(format_args!("is no clock of a time namespace, not one of monotonic, boottime")));
+        }
+        if !new {
+            return Err(wrong(format_args!("needs a new time namespace in linux.namespaces")));
+        }
+        let (seconds, nanoseconds) = (offset.secs.unwrap_or(0), offset.nanosecs.unwrap_or(0));
+        if nanoseconds >= 1_000_000_000 {
+            return Err(wrong(format_args!("{nanoseconds} nanoseconds are a second or more")));
+        }
+        text = memory::format(format_args!("{text}{clock} {seconds} {nanoseconds}\n"));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {

@@ -2,10 +2,13 @@
 
 use core::ffi::CStr;
 
+use super::cstr;
 use super::identity::{self, Capabilities, User};
+use super::label::{self, Labels};
 use super::limits::{self, Rlimit};
-use super::{Refuse, cstr};
+use super::scheduling::{self, Scheduling};
 use crate::error::{Error, Result};
+use crate::host::Security;
 use crate::seccomp::Filter;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
@@ -31,6 +34,8 @@ pub struct Process<'a> {
     /// What stands between the process and the kernel.
     pub seccomp: Option<Filter<'a>>,
     pub oom_score_adj: Option<i32>,
+    pub scheduling: Scheduling<'a>,
+    pub labels: Labels<'a>,
 }
 
 /// What execvp(3) uses without PATH.
@@ -40,7 +45,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 ///
 /// # Errors
 /// What the config has wrong, with its path.
-pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<'a>> {
+pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32, security: Security) -> Result<Process<'a>> {
     let mut args = Growing::new();
     for (index, word) in process.args.iter().enumerate() {
         args.push(cstr(word, format_args!("process.args[{index}]"))?);
@@ -48,7 +53,7 @@ pub fn plan<'a>(process: &spec::Process<'a>, listen_fds: u32) -> Result<Process<
     if args.is_empty() {
         return Err(required("args"));
     }
-    with_args(process, args.finish(), listen_fds)
+    with_args(process, args.finish(), listen_fds, security)
 }
 
 #[cold]
@@ -60,14 +65,12 @@ fn required(field: &str) -> Error {
 ///
 /// # Errors
 /// As with `plan`.
-pub fn with_args<'a>(process: &spec::Process<'a>, args: &'a [&'static CStr], listen_fds: u32) -> Result<Process<'a>> {
-    let refuse = Refuse("process");
-    refuse.any("scheduler", process.scheduler.is_some())?;
-    refuse.any("ioPriority", process.io_priority.is_some())?;
-    refuse.any("execCPUAffinity", process.exec_cpu_affinity.is_some())?;
-    refuse.any("apparmorProfile", process.apparmor_profile.is_some_and(|profile| !profile.is_empty()))?;
-    refuse.any("selinuxLabel", process.selinux_label.is_some_and(|label| !label.is_empty()))?;
-
+pub fn with_args<'a>(
+    process: &spec::Process<'a>,
+    args: &'a [&'static CStr],
+    listen_fds: u32,
+    security: Security,
+) -> Result<Process<'a>> {
     let cwd = process.cwd.filter(|cwd| !cwd.is_empty()).ok_or_else(|| required("cwd"))?;
     if !cwd.starts_with('/') {
         return Err(Error::config(format_args!("process.cwd"), format_args!("{cwd:?} is not absolute")));
@@ -89,6 +92,8 @@ pub fn with_args<'a>(process: &spec::Process<'a>, args: &'a [&'static CStr], lis
         no_new_privs: process.no_new_privileges.unwrap_or(false),
         seccomp: None,
         oom_score_adj: process.oom_score_adj,
+        scheduling: scheduling::plan(process)?,
+        labels: label::plan(process, security)?,
     })
 }
 

@@ -82,27 +82,21 @@ fn unit<'a>(
         return Err(annotation("run.oci.systemd.subgroup", subgroup, "is not the name of a cgroup"));
     }
     let mut all = Growing::new();
-    let mut say = |name, value| all.push(Property::new(name, value));
+    let description = memory::format(format_args!("isopod container {id}"));
+    all.push(Property::new("Description", Value::string(description)));
     let is_slice = name.ends_with(".slice");
-    if !is_slice {
-        if !slice.is_empty() {
-            say("Slice", Value::string(slice));
-        }
-        say("Delegate", Value::bool(true));
-        say("CollectMode", Value::string("inactive-or-failed"));
+    if !slice.is_empty() {
+        all.push(Property::new("Slice", Value::string(slice)));
     }
-    say("Description", Value::string(memory::format(format_args!("isopod container {id}"))));
-    say("DefaultDependencies", Value::bool(false));
-    for name in ["CPUAccounting", "MemoryAccounting", "IOAccounting", "TasksAccounting"] {
-        say(name, Value::bool(true));
-    }
+    // A slice has nothing to delegate, and is not collected.
+    ALWAYS[if is_slice { 2 } else { 0 }..].iter().for_each(|property| all.push(*property));
     for property in properties(writes) {
         let value = match (property.name, property.value) {
             // While the container is made, there is one more.
             ("TasksMax", Value::Number(kind, 1)) if !is_slice => Value::Number(kind, 2),
             (_, value) => value,
         };
-        say(property.name, value);
+        all.push(Property { value, ..*property });
     }
     for (name, value) in annotations.iter() {
         if let Some(property) = name.strip_prefix("org.systemd.property.") {
@@ -111,6 +105,16 @@ fn unit<'a>(
     }
     Ok(Unit { name, subgroup, properties: all.finish() })
 }
+
+static ALWAYS: [Property<'static>; 7] = [
+    Property::new("Delegate", Value::bool(true)),
+    Property::new("CollectMode", Value::string("inactive-or-failed")),
+    Property::new("DefaultDependencies", Value::bool(false)),
+    Property::new("CPUAccounting", Value::bool(true)),
+    Property::new("MemoryAccounting", Value::bool(true)),
+    Property::new("IOAccounting", Value::bool(true)),
+    Property::new("TasksAccounting", Value::bool(true)),
+];
 
 /// The slice, empty if that is left to systemd, and the unit. `SLICE:PREFIX:NAME` is `PREFIX-NAME.scope`, or, if the
 /// name is one of a slice, that.

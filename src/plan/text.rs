@@ -3,10 +3,12 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::Plan;
+use super::hooks::STAGES;
 use super::identity::Capabilities;
 use super::limits::RESOURCES;
 use super::mount::{Change, Mount, What};
 use super::namespace::{KINDS, name};
+use super::scheduling::{FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, PERSONALITIES, POLICIES};
 use crate::sys::file::{FileType, major, minor};
 use crate::sys::mount::{MountAttr, attr, propagation};
 use crate::sys::security::filter_flag;
@@ -17,7 +19,8 @@ impl Display for Plan<'_> {
         self.fmt_namespaces(f)?;
         self.fmt_cgroup(f)?;
         self.fmt_filesystem(f)?;
-        self.fmt_process(f)
+        self.fmt_process(f)?;
+        self.fmt_hooks(f)
     }
 }
 
@@ -33,6 +36,24 @@ impl Plan<'_> {
                 for map in lines.lines() {
                     writeln!(f, "map {kind} {map}")?;
                 }
+            }
+        }
+        self.namespaces.time_offsets.map_or("", |text| text).lines().try_for_each(|line| writeln!(f, "clock {line}"))
+    }
+
+    fn fmt_hooks(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (stage, (name, _)) in self.hooks.all().zip(STAGES) {
+            for hook in stage {
+                write!(f, "hook {name} {}", text(hook.path))?;
+                if let Some(seconds) = hook.timeout {
+                    write!(f, " for {seconds} s")?;
+                }
+                line(f, ":", hook.env.iter().chain(hook.args).map(|word| text(word)))?;
+            }
+        }
+        for (number, path) in (1..).zip(self.hooks.output) {
+            if let Some(path) = path {
+                writeln!(f, "output {number} of hooks to {}", text(path))?;
             }
         }
         Ok(())
@@ -113,6 +134,12 @@ impl Plan<'_> {
         if let Some(score) = process.oom_score_adj {
             writeln!(f, "oom_score_adj {score}")?;
         }
+        self.fmt_scheduling(f)?;
+        for (module, label) in [("apparmor", process.labels.apparmor), ("selinux", process.labels.selinux)] {
+            if let Some(label) = label {
+                writeln!(f, "{module} {}", text(label))?;
+            }
+        }
         writeln!(f, "cwd {}", text(process.cwd))?;
         write!(f, "user {}:{}", process.user.uid, process.user.gid)?;
         for group in process.user.groups {
@@ -152,6 +179,48 @@ impl Plan<'_> {
         }
         line(f, "exec", process.args.iter().map(|word| text(word)))
     }
+}
+
+impl Plan<'_> {
+    fn fmt_scheduling(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let scheduling = &self.process.scheduling;
+        if let Some(attr) = scheduling.scheduler {
+            write!(f, "scheduler {}", word(&POLICIES, attr.policy))?;
+            let numbers = [("runtime", attr.runtime), ("deadline", attr.deadline), ("period", attr.period)];
+            for (name, number) in [("priority", u64::from(attr.priority))].iter().chain(&numbers) {
+                if *number != 0 {
+                    write!(f, " {name} {number}")?;
+                }
+            }
+            if attr.nice != 0 {
+                write!(f, " nice {}", attr.nice)?;
+            }
+            line(f, "", words(&FLAGS, attr.flags as u32))?;
+        }
+        if let Some(priority) = scheduling.io_priority {
+            writeln!(f, "io priority {} {}", word(&IO_CLASSES, priority >> 13), priority & 7)?;
+        }
+        if let Some(policy) = &scheduling.memory {
+            // The flags are above the modes.
+            write!(f, "memory policy {}", word(&MEMORY_MODES, policy.mode & 0xff))?;
+            line(f, "", words(&MEMORY_FLAGS, policy.mode))?;
+            for node in (0..policy.nodes.len() * 64).filter(|bit| policy.nodes[bit / 64] >> (bit % 64) & 1 != 0) {
+                writeln!(f, "memory node {node}")?;
+            }
+        }
+        if let Some(domain) = scheduling.personality {
+            writeln!(f, "personality {}", word(&PERSONALITIES, domain))?;
+        }
+        Ok(())
+    }
+}
+
+fn word(table: &'static [(&str, u32)], number: u32) -> &'static str {
+    table.iter().find(|(_, known)| *known == number).map_or("?", |(name, _)| name)
+}
+
+fn words(table: &'static [(&str, u32)], bits: u32) -> impl Iterator<Item = &'static str> {
+    table.iter().filter(move |(_, bit)| bits & bit != 0).map(|(name, _)| *name)
 }
 
 impl Display for Mount<'_> {

@@ -6,7 +6,7 @@ use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
 use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
-use crate::sys::{AsFd, file, memory, process};
+use crate::sys::{AsFd, CWD, file, memory, process};
 
 impl Rootfs<'_> {
     /// The last attributes of the root, then the change.
@@ -15,6 +15,9 @@ impl Rootfs<'_> {
     /// The kernel's.
     pub fn enter(&self) -> Result<()> {
         let root = &self.plan.root;
+        if self.in_its_place {
+            mount::move_mount_to(self.root_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
+        }
         // Read-only only now, for until now mount points had to be made in them.
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for tree in self.readonly.iter() {

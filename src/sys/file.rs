@@ -168,6 +168,8 @@ pub mod magic {
     pub const CGROUP: u32 = 0x0027_e0eb;
     /// tmpfs.
     pub const TMPFS: u32 = 0x0102_1994;
+    /// selinuxfs.
+    pub const SELINUX: u32 = 0xf97c_ff8c;
     /// devpts.
     pub const DEVPTS: u32 = 0x1cd1;
 }

@@ -39,7 +39,7 @@ struct CloneArgs {
 
 const _: () = assert!(size_of::<CloneArgs>() == linux_raw_sys::general::CLONE_ARGS_SIZE_VER2 as usize);
 
-/// The two sides of clone3(2).
+/// The two sides of a clone.
 pub enum Clone {
     /// We are the child.
     Child,
@@ -88,16 +88,24 @@ pub fn clone3_sibling(flags: u64) -> Result<i32> {
     unsafe { raw("clone3", __NR_clone3, args) }.map(|pid| pid as i32)
 }
 
-/// Lets the process run on every processor that its cpuset allows: sched_setaffinity(2).
+/// fork(2): a copy of this process with a descriptor of its own for the parent. By the old clone(2), for a seccomp filter
+/// of the container may be in force already, and profiles refuse clone3(2), which they cannot look into.
 ///
 /// # Errors
-/// EINVAL if it may run on none.
-pub fn reset_affinity() -> Result<()> {
-    // The kernel takes as many bits as it has processors, and ignores the rest.
-    let all = [u64::MAX; 128];
-    let args = [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0];
-    // SAFETY: the kernel reads that many bytes.
-    unsafe { raw("sched_setaffinity", linux_raw_sys::general::__NR_sched_setaffinity, args) }.map(drop)
+/// The kernel's.
+pub fn fork() -> Result<Clone> {
+    let mut pidfd: i32 = -1;
+    let flags = (CLONE_PIDFD | SIGCHLD) as usize;
+    let args = [flags, 0, core::ptr::from_mut(&mut pidfd) as usize, 0, 0, 0];
+    // SAFETY: as in `clone3`; for this call the descriptor goes where the parent's thread id would.
+    match unsafe { raw("clone", linux_raw_sys::general::__NR_clone, args) }? {
+        0 => Ok(Clone::Child),
+        pid => Ok(Clone::Parent {
+            pid: pid as i32,
+            // SAFETY: the kernel just made it for us.
+            pidfd: unsafe { OwnedFd::from_raw(core::ptr::read_volatile(&raw const pidfd)) },
+        }),
+    }
 }
 
 /// What execve(2) takes: pointers to C strings with a null at the end, made before the clone.
@@ -165,7 +173,7 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: u32) -> Result<()> {
     unsafe { raw("pidfd_send_signal", __NR_pidfd_send_signal, args) }.map(drop)
 }
 
-/// kill(2).
+/// kill(2); a negative number is that of a process group.
 ///
 /// # Errors
 /// ESRCH, EPERM.

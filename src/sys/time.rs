@@ -1,8 +1,9 @@
 //! Clocks, by system call: a program that lives a few milliseconds gains nothing from finding the vDSO.
 
 use linux_raw_sys::general::{__NR_clock_gettime, CLOCK_MONOTONIC, CLOCK_REALTIME};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 
+use super::event::{PollFd, PollFlags, poll};
 use super::{arch, fd};
 
 fn clock(which: u32) -> (u64, u32) {
@@ -55,19 +56,16 @@ pub fn wait_either(
     changed: Option<fd::BorrowedFd<'_>>,
     milliseconds: u32,
 ) -> super::Result<bool> {
-    let timeout = timespec(milliseconds);
     let mut fds = [(readable, PollFlags::IN), (changed.unwrap_or(readable), PollFlags::PRI)]
         .map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
-    super::retry("poll", || poll(&mut fds, Some(&timeout)))?;
+    poll(&mut fds, Some(milliseconds))?;
     Ok(!fds[0].revents().is_empty())
 }
 
-fn timespec(milliseconds: u32) -> Timespec {
+pub(super) fn timespec(milliseconds: u32) -> Timespec {
     Timespec { tv_sec: i64::from(milliseconds / 1000), tv_nsec: i64::from(milliseconds % 1000) * 1_000_000 }
 }
 
 fn wait(file: fd::BorrowedFd<'_>, what: PollFlags, milliseconds: Option<u32>) -> super::Result<bool> {
-    let timeout = milliseconds.map(timespec);
-    let mut fds = [PollFd::from_borrowed_fd(file, what)];
-    super::retry("poll", || poll(&mut fds, timeout.as_ref())).map(|n| n > 0)
+    poll(&mut [PollFd::from_borrowed_fd(file, what)], milliseconds)
 }

@@ -18,12 +18,14 @@ mod device_rules;
 mod devices;
 mod errors;
 mod exec;
+mod hooks;
 mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
 mod process;
 mod safety;
+mod scheduling;
 mod seccomp;
 mod signals;
 mod systemd;
@@ -61,12 +63,14 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         errors::cases(),
         exec::cases(),
+        hooks::cases(),
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),
+        scheduling::cases(),
         seccomp::cases(),
         systemd::cases(),
     ];

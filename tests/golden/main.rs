@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use isopod::host::{Cgroups, Hierarchy};
+use isopod::host::{AppArmor, Cgroups, Hierarchy, Security};
 use isopod::plan::systemd::Owner;
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
@@ -148,6 +148,7 @@ fn request(name: &str) -> Request<'_> {
         "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
         "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
+        "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
     }
 }

@@ -29,6 +29,8 @@ pub enum Need {
     PlaceForSystemd,
     /// systemd itself, with cgroup v2.
     Systemd,
+    /// At least so many processors that this process may run on.
+    Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
     DeviceRules,
 }
@@ -52,6 +54,9 @@ impl Need {
                 .is_none()
                 .then(|| "nothing enforces device rules".into()),
             Need::Probe => probe::path().err(),
+            Need::Processors(count) => std::thread::available_parallelism()
+                .is_ok_and(|have| have.get() < count)
+                .then(|| format!("fewer than {count} processors")),
             Need::UserNamespaces => (host::read("/proc/sys/user/max_user_namespaces").trim() == "0")
                 .then(|| "user namespaces are switched off".into()),
         }
