@@ -144,7 +144,7 @@ fn scope_is_asked_for_and_stopped(t: &Sandbox) {
     assert!(!scope.join("isopod").exists());
 
     rt(t, &systemd, &["delete", "--force", &c.id]).ok();
-    assert_eq!(members(&systemd.calls()), ["Hello", "AddMatch", "StopUnit"]);
+    assert_eq!(members(&systemd.calls()), ["Hello", "AddMatch", "StopUnit", "ResetFailedUnit"]);
     assert!(t.cgroups().is_empty(), "{:?}", t.cgroups());
 }
 
