@@ -19,9 +19,11 @@ fn main() {
     }
     println!("cargo:rerun-if-env-changed=ISOPOD_COMMIT");
     // In a linked worktree these are elsewhere; what is not there would have everything built again each time.
-    for path in ["HEAD", "refs/heads"].into_iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
+    let names = [Some("HEAD".to_owned()), git(&["symbolic-ref", "HEAD"])];
+    for path in names.iter().flatten().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
         println!("cargo:rerun-if-changed={path}");
     }
+    println!("cargo:rerun-if-changed=src/sys/link.ld");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=ISOPOD_COMMIT={}", commit());
 }

@@ -7,6 +7,7 @@ mod child;
 pub mod create;
 pub mod delete;
 pub mod events;
+mod exe;
 pub mod exec;
 mod filter;
 mod foreground;

@@ -28,7 +28,8 @@ pub enum Level {
 /// Where messages go.
 pub type Sink = fn(Level, &str);
 
-static LEVEL: AtomicU8 = AtomicU8::new(Level::Warning as u8);
+// Zeroed, as all our variables are: so the program's writable pages are nowhere in its file (`sys::exe`).
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Error as u8);
 static SINK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Chooses level and destination.

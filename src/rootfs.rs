@@ -207,16 +207,18 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.dev = tree.filter(|_| ours);
-                    if let Some(dev) = &self.dev {
-                        // Where `mount::at_once` works.
-                        process::fchdir(dev.as_fd()).context("fchdir", "/dev")?;
-                    }
+                    self.go_to_dev()?;
                 }
                 Role::Proc => self.proc = tree,
                 Role::Other => {}
             }
         }
         Ok(())
+    }
+
+    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<()> {
+        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.

@@ -10,6 +10,7 @@ pub mod arch;
 pub mod bpf;
 pub mod errno;
 pub mod event;
+pub mod exe;
 pub mod fd;
 pub mod file;
 pub mod memory;

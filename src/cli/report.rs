@@ -21,8 +21,8 @@ use crate::sys::{CWD, OwnedFd, socket};
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;
 
-/// Where messages go.
-static DESTINATION: AtomicI32 = AtomicI32::new(STANDARD_ERROR);
+/// The log's descriptor; 0, which a log never has, is for standard error.
+static DESTINATION: AtomicI32 = AtomicI32::new(0);
 /// Whether they go there as JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 /// What `--log` says.
@@ -91,7 +91,7 @@ fn container() -> &'static str {
 fn file_line(level: Level, message: &str) -> &'static str {
     if JSON.load(Ordering::Relaxed) {
         json_line(level, message, Timestamp::now())
-    } else if DESTINATION.load(Ordering::Relaxed) == STANDARD_ERROR {
+    } else if DESTINATION.load(Ordering::Relaxed) == 0 {
         plain_line(level, message)
     } else {
         memory::format(format_args!("{}: {}", Timestamp::now(), plain_line(level, message)))
@@ -159,7 +159,10 @@ fn json_line(level: Level, message: &str, time: Timestamp) -> &'static str {
 }
 
 fn destination() -> BorrowedFd<'static> {
-    fd::inherited(DESTINATION.load(Ordering::Relaxed))
+    match DESTINATION.load(Ordering::Relaxed) {
+        0 => fd::standard(STANDARD_ERROR),
+        log => fd::inherited(log),
+    }
 }
 
 /// Says why a command failed: in the log, for engines, and in plain words on standard error, for people, unless that
@@ -174,7 +177,7 @@ pub fn error(error: &Error) {
 
 /// Whether the log is standard error, be it opened again by a name (`--log /dev/stderr`, or `2> FILE --log FILE`).
 fn logs_to_standard_error() -> bool {
-    if DESTINATION.load(Ordering::Relaxed) == STANDARD_ERROR {
+    if DESTINATION.load(Ordering::Relaxed) == 0 {
         return true;
     }
     match (file::fstat(destination()), file::fstat(fd::standard(STANDARD_ERROR))) {

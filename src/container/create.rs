@@ -5,6 +5,7 @@ use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::process::Stat;
@@ -109,6 +110,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let listen_fds = listen_fds(context)?;
     let preserved = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserved).context("close_range", "inherited descriptors")?;
+    let exe = exe::protect(context)?;
     process::umask(0);
 
     let opened;
@@ -147,7 +149,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let cgroup = Cell::new(Cgroup::new(cgroups, plan.cgroup.path)?);
     let maker = Maker { context, request, until, plan, spec, cgroups, cgroup };
     let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle)
+    maker.make(dir, bundle, exe)
 }
 
 /// What the steps of making a container share.
@@ -199,10 +201,10 @@ impl Drop for Undo<'_> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>) -> Result<Made<'a>> {
+    fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let (context, unit) = (*self.context, self.unit());
         let mut undo = Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None };
-        let master = self.make_or_undo(&mut undo, bundle)?;
+        let master = self.make_or_undo(&mut undo, bundle, exe)?;
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
@@ -216,7 +218,7 @@ impl<'a> Maker<'_, 'a> {
         }
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -275,6 +277,11 @@ impl<'a> Maker<'_, 'a> {
         // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
 
+        if plan.namespaces.new & kind::PID == 0 {
+            // Others than we will see init at once.
+            exe.close();
+        }
+
         let mut birthplace = doors.birthplace();
         let spawned = loop {
             match child::spawn(plan, &fds, birthplace) {
@@ -288,6 +295,8 @@ impl<'a> Maker<'_, 'a> {
         let moved = doors.birthplace().is_some() && birthplace.is_none();
         match spawned {
             Spawned::Init => {
+                // The runtime, which has more time, is the last to close it.
+                exe.close();
                 // These must close when the runtime dies: the link, and the lock on the state.
                 parent.close();
                 if let Some(dir) = undo.dir.take() {
@@ -330,6 +339,8 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(self.cgroup.get());
         }
+        // Before anything of the container runs, and after init has let go of it.
+        exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }

@@ -10,6 +10,7 @@
 use core::ffi::CStr;
 
 use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::exe;
 use super::filter;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
@@ -60,6 +61,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let listen_fds = listen_fds(context)?;
     let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
+    // The container sees the process as soon as there is one.
+    exe::protect(context)?.close();
 
     // A container that is half made has half of the host in it; with the lock it is whole, and it stays so. Nobody has
     // to wait for us, for we may have to wait ourselves: for a container that somebody pauses just now.

@@ -511,7 +511,7 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("isopod-{}-{name}", std::process::id()));
         std::fs::create_dir(&parent).expect("a directory");
         let root = memory::cstr(parent.join("a/b").to_str().expect("UTF-8")).expect("no NUL");
-        let start = crate::sys::start::Start { args: &[], env: &[], euid: 0, secure: false };
+        let start = crate::sys::start::Start::default();
         (Context { root, manager: super::super::Manager::Disabled, start }, parent)
     }
 

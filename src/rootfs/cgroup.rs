@@ -7,10 +7,10 @@ use super::Rootfs;
 use super::mount::failed;
 use crate::error::{Errno, Error, Result};
 use crate::plan::mount::Mount;
-use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
+use crate::sys::mount::{FsContext, MountAttr, attr, bind_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, CWD, OwnedFd, file};
+use crate::sys::{AsFd, CWD, OwnedFd, file, process};
 
 /// One cgroup hierarchy of the host.
 #[derive(Clone, Copy)]
@@ -43,18 +43,24 @@ impl Rootfs<'_> {
         let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
         place.attach(tmpfs.as_fd()).map_err(wrong("move_mount"))?;
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
+        process::fchdir(tmpfs.as_fd()).map_err(wrong("fchdir"))?;
         for hierarchy in hierarchies {
-            let tree = match open_tree_clone(CWD, hierarchy.path, false) {
-                Err(Errno::NOENT) => continue,
-                tree => tree
-                    .map_err(|errno| Error::errno("open the cgroup", hierarchy.path.to_str().unwrap_or("?"), errno))?,
-            };
-            file::mkdirat(tmpfs.as_fd(), hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
-            move_mount_to(tree.as_fd(), tmpfs.as_fd(), hierarchy.name).map_err(wrong("move_mount"))?;
+            file::mkdirat(CWD, hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
+            match bind_in_cwd(hierarchy.path, hierarchy.name) {
+                Err(Errno::NOENT) => {
+                    file::rmdirat(CWD, hierarchy.name).map_err(wrong("rmdir"))?;
+                    continue;
+                }
+                bound => {
+                    let path = hierarchy.path.to_str().unwrap_or("?");
+                    bound.map_err(|errno| Error::errno("mount the cgroup", path, errno))?;
+                }
+            }
             for link in hierarchy.links {
                 file::symlinkat(hierarchy.name, tmpfs.as_fd(), link).map_err(wrong("symlink"))?;
             }
         }
+        self.go_to_dev()?;
         // All of it at once: nobody but us is in this namespace yet.
         let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
         if attr.is_empty() { Ok(()) } else { mount_setattr(tmpfs.as_fd(), true, &attr).map_err(wrong("mount_setattr")) }

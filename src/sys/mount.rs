@@ -211,6 +211,14 @@ pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CS
     call("mount", || rustix::mount::mount(source, name, fs, flags, words))
 }
 
+/// mount(2) with MS_BIND of a directory of the host on a name in the current directory.
+///
+/// # Errors
+/// The kernel's.
+pub fn bind_in_cwd(source: &CStr, name: &CStr) -> Result<()> {
+    call("mount", || rustix::mount::mount_bind(source, name))
+}
+
 /// umount2(2) with MNT_DETACH of the current directory.
 ///
 /// # Errors

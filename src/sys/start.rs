@@ -3,10 +3,11 @@
 
 use core::ffi::{CStr, c_char};
 
-use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_SECURE};
+use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_PHDR, AT_PHNUM, AT_SECURE};
+use linux_raw_sys::elf_uapi::Elf64_Phdr;
 
 /// What the kernel put on the stack of a new process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Start {
     /// The words of the command line, the program's own name first.
     pub args: &'static [Word],
@@ -16,6 +17,8 @@ pub struct Start {
     pub euid: u32,
     /// Whether the program gained privileges by being executed (set-user-id, file capabilities): getauxval(3).
     pub secure: bool,
+    /// The program headers of our file, as they are in memory.
+    pub(super) headers: &'static [Elf64_Phdr],
 }
 
 /// One word of the command line or the environment, as the kernel left it: a C string that lives as long as we do.
@@ -53,11 +56,14 @@ impl Start {
             }
             let mut aux = envp.add(envc + 1);
             let (mut euid, mut secure) = (0, false);
+            let (mut headers, mut header_count) = (core::ptr::NonNull::dangling().as_ptr(), 0);
             while *aux != AT_NULL as usize {
                 let value = *aux.add(1);
                 match *aux as u32 {
                     AT_EUID => euid = value as u32,
                     AT_SECURE => secure = value != 0,
+                    AT_PHDR => headers = value as *mut Elf64_Phdr,
+                    AT_PHNUM => header_count = value,
                     _ => {}
                 }
                 aux = aux.add(2);
@@ -67,6 +73,7 @@ impl Start {
                 env: core::slice::from_raw_parts(envp.cast(), envc),
                 euid,
                 secure,
+                headers: core::slice::from_raw_parts(headers, header_count),
             }
         }
     }

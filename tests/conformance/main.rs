@@ -17,6 +17,7 @@ mod descriptors;
 mod device_rules;
 mod devices;
 mod errors;
+mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
@@ -62,6 +63,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         errors::cases(),
+        exe::cases(),
         exec::cases(),
         hooks::cases(),
         cli::cases(),

@@ -5,6 +5,7 @@
 mod case;
 mod command;
 mod container;
+mod deny;
 mod host;
 mod probe;
 mod runtime;
@@ -15,6 +16,7 @@ mod terminal;
 pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
 pub use container::{Container, default_config};
+pub use deny::deny;
 pub use host::{controller, read, unified};
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};

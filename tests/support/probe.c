@@ -1,10 +1,16 @@
 /* What busybox cannot show: a shell opens descriptors, changes signals and remembers its own idea of the directory. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,6 +59,46 @@ static int tiocsti(void)
     return 0;
 }
 
+/* The program of inode $INODE, while a process that we see executes it: opened for reading, then for writing again and
+   again, after an attempt to make its mount writable. Ends when the file /stop is there. */
+static int overwrite(void)
+{
+    enum { MANY = 512 };
+    int fds[MANY], found = 0, opened = 0;
+    unsigned reasons = 0;
+    unsigned long wanted = strtoul(getenv("INODE"), 0, 10);
+    struct stat there;
+    for (int last = 0; !last; ) {
+        last = !access("/stop", F_OK);
+        DIR *proc = opendir("/proc");
+        for (struct dirent *entry; (entry = readdir(proc)); ) {
+            char path[64];
+            snprintf(path, sizeof path, "/proc/%.20s/exe", entry->d_name);
+            if (found == MANY || stat(path, &there) || there.st_ino != wanted)
+                continue;
+            int fd = open(path, O_RDONLY | O_CLOEXEC);
+            if (fd >= 0)
+                fds[found++] = fd;
+        }
+        closedir(proc);
+        for (int i = 0; i < found; i++) {
+            struct { unsigned long set, clear, propagation, userns; } attr = { 0, 1 /* MOUNT_ATTR_RDONLY */, 0, 0 };
+            char path[64];
+            snprintf(path, sizeof path, "/proc/self/fd/%d", fds[i]);
+            syscall(442 /* mount_setattr */, fds[i], "", 0x1000 /* AT_EMPTY_PATH */, &attr, sizeof attr);
+            int fd = open(path, O_WRONLY | O_CLOEXEC);
+            if (fd >= 0) {
+                opened += write(fd, "overwritten", 11) == 11;
+                close(fd);
+            } else if (errno != EROFS && errno != ETXTBSY) {
+                reasons |= 1u << (errno & 31);
+            }
+        }
+    }
+    printf("found=%s opened=%d others=%x\n", found ? "yes" : "no", opened, reasons);
+    return 0;
+}
+
 /* Session, process group, and whether there is a controlling terminal. */
 static int session(void)
 {
@@ -76,12 +122,34 @@ static int await(void)
     return 7;
 }
 
+/* deny NUMBER FIRST ERRNO PROGRAM [ARGUMENT...]: becomes a program that gets the error from this system call, if its
+   first argument is FIRST or that is -1. */
+static int deny(char **words)
+{
+    unsigned first = atoi(words[1]);
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, atoi(words[0]), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first, 0, first != -1u),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | atoi(words[2])),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+        return 98;
+    execv(words[3], words + 3);
+    return 97;
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; int (*run)(void); } verbs[] = {
         { "fds", fds }, { "cwd", cwd }, { "signals", signals }, { "tiocsti", tiocsti }, { "session", session },
-        { "await", await },
+        { "await", await }, { "overwrite", overwrite },
     };
+    if (argc > 5 && !strcmp(argv[1], "deny"))
+        return deny(argv + 2);
     for (unsigned i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(argv[1], verbs[i].name))
             return verbs[i].run();

@@ -55,7 +55,7 @@ impl Sandbox {
     }
 
     /// The mark in the environment of this test's payloads.
-    pub(super) fn mark(&self) -> String {
+    pub fn mark(&self) -> String {
         format!("{MARK}={}", self.token)
     }
 
