@@ -14,6 +14,7 @@ pub mod list;
 pub mod options;
 pub mod owner;
 pub mod pause;
+pub mod plan;
 pub mod ps;
 mod regex;
 pub mod report;
@@ -28,9 +29,10 @@ use core::ffi::CStr;
 
 use crate::container::{Context, Manager};
 use crate::error::{Error, Result};
+use crate::host;
 use crate::log::Level;
 use crate::sys::start::Start;
-use crate::sys::{CWD, file, memory, process};
+use crate::sys::{file, memory};
 use help::{Help, Usage, Version};
 use options::{Given, Lossy, Opt, Order, invalid, parse};
 use report::Log;
@@ -224,19 +226,15 @@ fn root(start: &Start, given: Option<&'static CStr>) -> &'static CStr {
         // With a slash behind it, a symbolic link would be followed.
         Some(path) => options::without_slashes(path),
         None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| dir.to_str().ok()).filter(|dir| !dir.is_empty()) {
-            Some(dir) if !is_real_root() => memory::joined(&[dir, "/isopod"]).unwrap_or(OF_THE_SYSTEM),
+            Some(dir) if !is_real_root(start) => memory::joined(&[dir, "/isopod"]).unwrap_or(OF_THE_SYSTEM),
             _ => OF_THE_SYSTEM,
         },
     }
 }
 
 /// Whether we are root, and not only in a user namespace of somebody else.
-fn is_real_root() -> bool {
-    let mut map = [0; 64];
-    process::geteuid() == 0
-        && file::get(CWD, c"/proc/self/uid_map", &mut map).is_ok_and(|map| {
-            map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).eq([&b"0"[..], b"0", b"4294967295"])
-        })
+fn is_real_root(start: &Start) -> bool {
+    start.euid == 0 && !host::in_user_namespace()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod filter;
 mod foreground;
 mod hooks;
 pub mod id;
+mod idmap;
 pub mod kill;
 pub mod list;
 pub mod pause;

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caller;
+
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -135,6 +137,22 @@ pub fn in_user_namespace() -> bool {
 pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
     let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
     Ok(lines(text(path)?).find(Line::is_unified).map_or("", |line| line.path))
+}
+
+/// The cgroup below which a user without privileges may make one and move his processes into it: beside the one that
+/// he is in, or below it, if that was delegated to him. On version 1 there is none.
+#[must_use]
+pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
+    let Cgroups::V2(hierarchy) = cgroups else { return None };
+    let mount = hierarchy.mount.to_str().ok()?;
+    let own = hierarchy.own_path.trim_end_matches('/');
+    let above = own.rfind('/').map_or("", |end| &own[..end]);
+    // The root of all of them is never a user's, but may be that of a cgroup namespace.
+    let mine = |path: &&str| {
+        let writable = |file| memory::joined(&[mount, path, file]).is_some_and(|path| file::access_write(path).is_ok());
+        writable("/") && writable("/cgroup.procs")
+    };
+    [above, own].into_iter().find(mine).map(memory::text)
 }
 
 /// Which security modules of the host take labels: features of the machine that few configs ask for.

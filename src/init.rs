@@ -12,8 +12,10 @@ mod label;
 pub mod namespaces;
 pub mod scheduling;
 
+use core::ffi::CStr;
+
 use crate::cgroup::{Cgroup, Doors};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::hook::Runner;
 use crate::link::{self, Child, Step};
 use crate::log::{self, Level};
@@ -22,13 +24,15 @@ use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
 use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, OwnedFd, file, namespace, process, sched};
+use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {
     /// To talk with the runtime.
     pub link: Child,
-    /// Trees opened beforehand; taken when they are attached.
+    /// Where the bundle is.
+    pub bundle: &'a CStr,
+    /// Trees opened beforehand; taken when they are attached. None if only init is root, in its user namespace.
     pub sources: Option<Sources>,
     /// The namespaces to be joined, if that is left to init.
     pub namespaces: Option<sys::fd::FdList>,
@@ -83,12 +87,21 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         }
         _ => None,
     };
-    // First, for nearly everything that follows is checked against our ids in the user namespace.
-    if plan.namespaces.maps.is_some() {
-        if inherited.link.wait(Step::Mapped).is_none() {
-            orphaned();
+    let sources = match inherited.sources.take() {
+        Some(sources) => sources,
+        None => {
+            // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was
+            // opened in the host's mount namespace leads there.
+            process::chdir(inherited.bundle).context("chdir", inherited.bundle.to_str().unwrap_or("?"))?;
+            Sources::open(plan, CWD)?
         }
-        identity::become_root()?;
+    };
+    if plan.namespaces.maps.is_some() && inherited.link.wait(Step::Mapped).is_none() {
+        orphaned();
+    }
+    // For nearly everything that follows is checked against our ids in the user namespace.
+    if user_namespace {
+        identity::become_root(&plan.process.user)?;
     }
     if let Some(fds) = &inherited.namespaces {
         namespaces::join(plan, fds, !kind::PID)?;
@@ -101,7 +114,6 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         labels.around_keyring(&plan.process.labels, || identity::join_keyring(name))?;
     }
 
-    let sources = inherited.sources.take().ok_or(Error::because("open", "the rootfs", "it is attached already"))?;
     let mut rootfs = Rootfs::attach(plan, sources, place)?;
     // When a cgroup mount comes, or nothing else can be mounted: until then the runtime makes the cgroups and writes
     // its state while we mount.
@@ -220,7 +232,7 @@ fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&Ow
     // The root we are in already.
     let cwd = planned.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
-    identity::drop_privileges(planned, user_namespace)?;
+    identity::drop_privileges(planned)?;
     if let Some(terminal) = terminal {
         // Only after the last warning, which is the caller's to hear, not the container's.
         console::become_standard(terminal)?;

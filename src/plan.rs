@@ -12,6 +12,7 @@ pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
+mod page;
 pub mod process;
 pub mod resources;
 pub mod scheduling;
@@ -24,12 +25,13 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::error::{Error, Result};
+use crate::host::caller::Caller;
 use crate::host::{Cgroups, Security};
 use crate::json::Map;
-use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::propagation;
 use crate::sys::namespace::kind;
+use crate::{spec, warn};
 
 use mount::Propagation;
 
@@ -50,6 +52,10 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// Who calls, if it is not root.
+    pub caller: Option<Caller>,
+    /// The cgroup below which he may make one.
+    pub cgroup_parent: &'a str,
     /// What the host can confine by; only looked at if the config has a label.
     pub security: Security,
 }
@@ -127,7 +133,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
-    let namespaces = namespace::plan(linux)?;
+    let mut process = process::plan(process, request.listen_fds, request.security)?;
+    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
+    let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
     for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
         if !namespaces.has(kind::UTS) {
@@ -139,18 +148,27 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());
-    let mut process = process::plan(process, request.listen_fds, request.security)?;
-    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
-    process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
+    let cgroup_name = match request.cgroup_parent {
+        "" => request.id,
+        parent => memory::format(format_args!("{parent}/{}", request.id)),
+    };
+    if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
+        warn!("linux.resources: ignored, for this user has no cgroup of his own");
+    }
+    let mut cgroup = match request.systemd {
+        Some(owner) => systemd::cgroup(linux, cgroups, request.id, owner, &spec.annotations)?,
+        None => resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?,
+    };
+    if request.caller.is_some() {
+        // He may not load the program, and can make no device.
+        cgroup.limits.devices = None;
+    }
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup: match request.systemd {
-            Some(owner) => systemd::cgroup(linux, cgroups, request.id, owner, &spec.annotations)?,
-            None => resources::cgroup(Some(linux), cgroups, request.id, !request.no_cgroups)?,
-        },
+        cgroup,
         mounts: mount::plan(spec.mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,

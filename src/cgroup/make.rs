@@ -7,16 +7,13 @@ use heapless::Vec;
 use super::device::Guard;
 use super::{Cgroup, Cgroups, Context, Errno, Error, Place, Result, number};
 use crate::debug;
-use crate::plan::resources::{Limits, Otherwise, Write};
+use crate::plan::resources::{COUNTED, Limits, Otherwise, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
 
 /// The kernel has 14 controllers; the rest is for named hierarchies.
 const MOST: usize = 32;
-
-/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
-const COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
 
 /// Open doors into a cgroup. They close when this is dropped; in the child, when it becomes another program.
 pub struct Doors<'a> {

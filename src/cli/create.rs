@@ -5,17 +5,18 @@
 use super::options::{Given, invalid};
 use super::{Failure, Outcome, misuse, verbs};
 use crate::container::{Context, CreateRequest, create, id};
+use crate::error::Result;
 
 /// Makes the container, ready to be started.
 pub fn run(context: &Context, given: &Given) -> Outcome {
-    create::create(context, &request(given)?)?;
+    create::create(context, &request(id(given)?, given)?)?;
     Ok(0)
 }
 
 /// What the command line asks for; the options that only `run` has are just never given here.
-pub(super) fn request(given: &Given) -> Result<CreateRequest, Failure> {
+pub(super) fn request(id: &'static str, given: &Given) -> Result<CreateRequest, Failure> {
     Ok(CreateRequest {
-        id: id::check(given.words[0])?,
+        id,
         bundle: given.value(&verbs::BUNDLE).unwrap_or(c"."),
         config: given.value(&verbs::CONFIG),
         console_socket: given.value(&verbs::CONSOLE_SOCKET),
@@ -26,6 +27,11 @@ pub(super) fn request(given: &Given) -> Result<CreateRequest, Failure> {
         no_pivot: given.has(&verbs::NO_PIVOT),
         no_new_keyring: given.has(&verbs::NO_NEW_KEYRING),
     })
+}
+
+/// The container's name.
+pub(super) fn id(given: &Given) -> Result<&'static str> {
+    id::check(given.words[0])
 }
 
 pub(super) fn preserve_fds(given: &Given) -> Result<u32, Failure> {

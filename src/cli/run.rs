@@ -8,5 +8,5 @@ use crate::container::{self, Context};
 
 /// Runs a container.
 pub fn run(context: &Context, given: &Given) -> Outcome {
-    Ok(container::create::run(context, &create::request(given)?)?)
+    Ok(container::create::run(context, &create::request(create::id(given)?, given)?)?)
 }

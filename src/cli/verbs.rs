@@ -5,7 +5,8 @@
 
 use super::options::{Given, Kind, Opt, Order};
 use super::{
-    Outcome, completion, create, delete, events, exec, features, kill, list, pause, ps, run, spec, start, state, update,
+    Outcome, completion, create, delete, events, exec, features, kill, list, pause, plan, ps, run, spec, start, state,
+    update,
 };
 use crate::container::Context;
 
@@ -55,6 +56,14 @@ pub static VERBS: &[Verb] = &[
         options: &[SPEC_BUNDLE, SPEC_FILE, SPEC_ROOTLESS],
         order: Order::Anywhere,
         run: spec::run,
+    },
+    Verb {
+        name: "plan",
+        summary: "print what run would do, and do nothing",
+        words: Words { min: 0, max: 1, names: "[ID]" },
+        options: &[BUNDLE, CONFIG, JSON, NO_NEW_KEYRING, NO_PIVOT, PRESERVE_FDS],
+        order: Order::Anywhere,
+        run: plan::run,
     },
     Verb {
         name: "run",
@@ -252,6 +261,7 @@ pub const BUNDLE: Opt = value("bundle", "b", "DIR", "where config.json and rootf
 pub const CONFIG: Opt = value("config", "f", "FILE", "read this instead of the bundle's config.json");
 pub const CONSOLE_SOCKET: Opt = value("console-socket", "", "SOCKET", "send the terminal's descriptor there");
 pub const DETACH: Opt = flag("detach", "d", "return when the container has started");
+pub const JSON: Opt = flag("json", "", "for programs");
 pub const KEEP: Opt = flag("keep", "", "leave the ended container for delete");
 pub const NO_NEW_KEYRING: Opt = flag("no-new-keyring", "", "stay in the caller's session keyring");
 pub const NO_PIVOT: Opt = flag("no-pivot", "", "MS_MOVE instead of pivot_root, as on a ramdisk");

@@ -89,12 +89,24 @@ fn clone(new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
     }
 }
 
-/// A user namespace is joined: what is new belongs to it, so somebody has to be in it to make the rest. That is a
-/// process in between, which makes init as our child, not its own, tells its pid, and ends.
+/// A user namespace is joined: what is new belongs to it, so somebody has to be in it to make the rest.
 fn spawn_in_user_namespace(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+    // Within another cgroup namespace the kernel would not find the way to the cgroup.
+    let (early, late) = if plan.namespaces.joins(kind::CGROUP) { (cgroup, None) } else { (None, cgroup) };
+    in_between(early, &|| join(plan, fds, u64::MAX), new, late)
+}
+
+/// A process in between joins, makes another as our child, not its own, tells its pid, and ends. `birthplace` is its
+/// cgroup; `cgroup` that of the other, who is let in, because it has our ids still. In that cgroup, which may take no
+/// more than one process, it would be one too many.
+pub(super) fn in_between(
+    birthplace: Option<BorrowedFd<'_>>,
+    join: &dyn Fn() -> Result<()>,
+    new: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Spawned> {
     let (ours, theirs) = socket::pair().context("socketpair", "to the process in between")?;
-    // It is born in the cgroup, and init with it: from within the user namespace nobody may enter.
-    match process::clone3(0, cgroup).context("clone3", "the process in between")? {
+    match process::clone3(0, birthplace).context("clone3", "the process in between")? {
         Clone::Parent { pid, pidfd } => {
             theirs.close();
             drop(pidfd);
@@ -104,16 +116,16 @@ fn spawn_in_user_namespace(plan: &Plan<'_>, fds: &FdList, new: u64, cgroup: Opti
                 [a, b, c, d] => Ok(i32::from_le_bytes([*a, *b, *c, *d])),
                 line => Err(Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("?")))),
             };
-            // Its whole life is over; that of init, if it was born, goes on.
+            // Its whole life is over; that of the other, if it was born, goes on.
             process::wait(pid, true).context("wait4", "the process in between")?;
             let pid = told?;
-            let pidfd = process::pidfd_open(pid).context("pidfd_open", "the container's init")?;
+            let pidfd = process::pidfd_open(pid).context("pidfd_open", "the container's process")?;
             Ok(Spawned::Runtime { pid, pidfd })
         }
         Clone::Child => {
             ours.close();
-            let born = join(plan, fds, u64::MAX)
-                .and_then(|()| process::clone3_sibling(new).context("clone3", "the container's init"));
+            let born =
+                join().and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
             match born {
                 Ok(0) => return Ok(Spawned::Init),
                 Ok(pid) => {

@@ -8,6 +8,7 @@ use super::child::{self, Spawned};
 use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
+use super::idmap;
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
 use super::{CreateRequest, Manager, hooks};
@@ -16,10 +17,13 @@ use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::hook::Runner;
+use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::hooks::Stage;
+use crate::plan::resources::Limits;
+use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
@@ -113,43 +117,124 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     let exe = exe::protect(context)?;
     process::umask(0);
 
-    let opened;
-    let bundle = if request.bundle == c"." {
-        CWD
-    } else {
-        opened = file::open_dir(CWD, request.bundle).context("open the bundle", text(request.bundle))?;
-        opened.as_fd()
+    let bundle = open_bundle(request)?;
+    let Decided { spec, plan, place, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
+    check_terminal(plan, request, until)?;
+    if log::enabled(log::Level::Debug) {
+        show(context, plan, &place, false).lines().for_each(|line| debug!("{line}"));
+    }
+
+    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
+    let maker = Maker {
+        context,
+        request,
+        until,
+        plan,
+        spec,
+        rootless,
+        cgroups: place.cgroups,
+        cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
+        may_lack_cgroup: !place.asked && plan.cgroup.unit.is_none(),
     };
+    let dir = StateDir::create(context, request.id)?;
+    maker.make(dir, bundle.as_fd(), exe)
+}
+
+/// What `run` would do with the same request, for people or as JSON. Nothing is done.
+///
+/// # Errors
+/// Whatever is wrong with the config.
+pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
+    let bundle = open_bundle(request)?;
+    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
+    Ok(show(context, decided.plan, &decided.place, as_json))
+}
+
+fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
+    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
+    let shown = Shown { plan, cgroups: &place.cgroups, state };
+    if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
+}
+
+fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
+    if request.bundle == c"." {
+        return Ok(Bundle(None));
+    }
+    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
+}
+
+/// The bundle's directory, or the current one.
+struct Bundle(Option<OwnedFd>);
+
+impl Bundle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+}
+
+/// What is known before anything has happened.
+struct Decided {
+    spec: &'static spec::Spec<'static>,
+    plan: &'static Plan<'static>,
+    place: Place,
+    /// Whether the caller is not root.
+    rootless: bool,
+}
+
+fn decide(
+    context: &super::Context,
+    request: &CreateRequest,
+    bundle: BorrowedFd<'_>,
+    listen_fds: u32,
+) -> Result<Decided> {
     let config = read_config(bundle, request.config)?;
     let spec = spec::parse(config)?;
-    let cgroups = match context.manager {
-        Manager::Cgroupfs | Manager::Systemd => host::cgroups()?,
-        Manager::Disabled => Cgroups::None,
-    };
+    let caller = Caller::find(context.start.euid)?;
+    let place = Place::find(context, spec, caller.is_some())?;
     let plan = memory::keep(plan::compile(
         spec,
-        &cgroups,
+        &place.cgroups,
         &plan::Request {
             id: request.id,
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
-            no_cgroups: context.manager == Manager::Disabled,
+            no_cgroups: place.none,
             systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
             listen_fds,
             preserve_fds: request.preserve_fds,
+            caller,
+            cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
-    check_terminal(plan, request, until)?;
-    if log::enabled(log::Level::Debug) {
-        memory::format(format_args!("{plan}")).lines().for_each(|line| debug!("{line}"));
-    }
+    Ok(Decided { spec, plan, place, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
+}
 
-    // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
-    let cgroup = Cell::new(Cgroup::new(cgroups, plan.cgroup.path)?);
-    let maker = Maker { context, request, until, plan, spec, cgroups, cgroup };
-    let dir = StateDir::create(context, request.id)?;
-    maker.make(dir, bundle, exe)
+/// Where the container's cgroup may be.
+struct Place {
+    cgroups: Cgroups<'static>,
+    /// There is none, so that limits are ignored.
+    none: bool,
+    /// The cgroup below which it is, unless the config says where.
+    parent: &'static str,
+    /// Whether the config says where.
+    asked: bool,
+}
+
+impl Place {
+    fn find(context: &super::Context, spec: &spec::Spec<'_>, rootless: bool) -> Result<Place> {
+        let asked = spec.linux.and_then(|linux| linux.cgroups_path).is_some_and(|path| !path.is_empty());
+        let nowhere = Place { cgroups: Cgroups::None, none: true, parent: "", asked };
+        if context.manager == Manager::Disabled {
+            return Ok(nowhere);
+        }
+        let cgroups = host::cgroups()?;
+        // systemd finds the place by itself.
+        if !rootless || asked || context.manager == Manager::Systemd {
+            return Ok(Place { cgroups, none: false, parent: "", asked });
+        }
+        Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))
+    }
 }
 
 /// What the steps of making a container share.
@@ -160,9 +245,13 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` and hooks will need.
     spec: &'a spec::Spec<'a>,
+    /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
+    rootless: bool,
     cgroups: Cgroups<'a>,
     /// Set anew when systemd has made it.
     cgroup: Cell<Cgroup<'a>>,
+    /// Whether nobody has asked for a certain cgroup.
+    may_lack_cgroup: bool,
 }
 
 /// What exists of a container that is not complete, to be undone if it never will be.
@@ -249,7 +338,7 @@ impl<'a> Maker<'_, 'a> {
         }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = Sources::open(plan, bundle)?;
+        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
@@ -262,10 +351,18 @@ impl<'a> Maker<'_, 'a> {
         }
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
-        let (born_in, entered) = self.cgroup.get().halves();
-        let (early, late) =
-            if plan.namespaces.has(kind::USER) { (self.cgroup.get(), None) } else { (born_in, Some(entered)) };
-        let doors = early.create(&plan.cgroup.limits)?;
+        let whole = self.cgroup.get();
+        let (born_in, entered) = whole.halves();
+        let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
+        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
+            Err(error) if self.can_do_without(&error) => {
+                let none = Cgroup::new(Cgroups::None, "")?;
+                self.cgroup.set(none);
+                state.cgroup_path = "";
+                (none, None, none.create(&Limits::default())?)
+            }
+            doors => (early, late, doors?),
+        };
         undo.cgroup.get_or_insert(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -274,8 +371,11 @@ impl<'a> Maker<'_, 'a> {
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
         process::reset_signal(foreground::SIGCHLD);
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        let maps = plan.namespaces.maps.as_ref();
+        if !(self.rootless && maps.is_some()) {
+            // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        } // Else what init has in /proc would be root's, its maps, too. It follows when it is in the namespaces.
 
         if plan.namespaces.new & kind::PID == 0 {
             // Others than we will see init at once.
@@ -304,7 +404,8 @@ impl<'a> Maker<'_, 'a> {
                 }
                 let inherited = Inherited {
                     link: ours,
-                    sources: Some(sources),
+                    bundle: self.request.bundle,
+                    sources,
                     namespaces: child::init_joins(plan).then_some(fds),
                     doors: Some(doors),
                     cgroup: late,
@@ -330,14 +431,14 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        if let Some(maps) = &plan.namespaces.maps {
-            put_proc(init.pid, "uid_map", maps.uid)?;
-            put_proc(init.pid, "gid_map", maps.gid)?;
+        if let Some(maps) = maps {
+            idmap::write(init.pid, maps, self.context.start.var("PATH"))?;
+            self.set_oom_score(init)?;
             parent.tell(Step::Mapped, 0);
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
-            undo.cgroup = Some(self.cgroup.get());
+            undo.cgroup = Some(whole);
         }
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
@@ -354,9 +455,8 @@ impl<'a> Maker<'_, 'a> {
         hooks: Option<&Runner<'a>>,
         link: &link::Parent,
     ) -> Result<()> {
-        if let Some(score) = self.plan.process.oom_score_adj {
-            put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
-                .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))?;
+        if self.plan.namespaces.maps.is_none() {
+            self.set_oom_score(init)?;
         }
         if self.plan.namespaces.has(kind::USER) {
             init::scheduling::set_priorities(init.pid, &self.plan.process.scheduling)?;
@@ -390,6 +490,25 @@ impl<'a> Maker<'_, 'a> {
             Report::Failed(error) => Err(error),
             Report::Ready | Report::Closed => Ok(()),
         }
+    }
+
+    /// In a new user namespace before init becomes its root, and so nobody that its caller may change.
+    fn set_oom_score(&self, init: &Init) -> Result<()> {
+        let Some(score) = self.plan.process.oom_score_adj else { return Ok(()) };
+        put_proc(init.pid, "oom_score_adj", memory::format(format_args!("{score}")))
+            .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
+    }
+
+    /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.
+    fn can_do_without(&self, refusal: &Error) -> bool {
+        let refused = [Errno::ACCESS, Errno::PERM, Errno::ROFS].into_iter().any(|errno| refusal.is(errno));
+        if !refused || !self.may_lack_cgroup || !host::in_user_namespace() {
+            return false;
+        }
+        if !self.plan.cgroup.limits.writes.is_empty() {
+            warn!("{refusal}: linux.resources is ignored");
+        }
+        true
     }
 
     fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
@@ -552,7 +671,7 @@ fn open_fifo(dir: &StateDir, name: &CStr, how: file::OFlags) -> Result<OwnedFd> 
 }
 
 /// A file of a process in the host's procfs.
-fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     let path = memory::format(format_args!("/proc/{pid}/{name}"));
     let write = || {
         let path = memory::cstr(path).ok_or(Errno::INVAL)?;

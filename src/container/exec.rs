@@ -9,6 +9,7 @@
 
 use core::ffi::CStr;
 
+use super::child::{Spawned, in_between};
 use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
 use super::exe;
 use super::filter;
@@ -18,7 +19,7 @@ use super::state::{Lock, State, StateDir};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
-use crate::init::enter::{self, Entering};
+use crate::init::enter::{self, Entering, set_oom_score};
 use crate::link::{self, Report};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
@@ -98,7 +99,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         planned.terminal = Some(foreground::caller_size());
     }
     let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
-    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup };
+    let rootless = context.start.euid != 0;
+    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup, rootless };
     let added = adding.spawn(doors, console.theirs, [preserve_fds, listen_fds])?;
 
     let finish = || {
@@ -179,6 +181,8 @@ struct Adding<'s> {
     init: OwnedFd,
     planned: &'s plan::process::Process<'static>,
     cgroup: Cgroup<'static>,
+    /// Whether the caller is not root.
+    rootless: bool,
 }
 
 impl Adding<'_> {
@@ -196,22 +200,16 @@ impl Adding<'_> {
         if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
             process::reset_signal(foreground::SIGCHLD);
         }
-        // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
-        if self.state.namespaces & kind::PID != 0 {
-            namespace::setns(self.init.as_fd(), kind::PID).map_err(|errno| match errno {
-                Errno::SRCH => not_running(self.id),
-                errno => Error::errno("setns", "to the container's pid namespace", errno),
-            })?;
-        }
-        match self.clone(&mut doors)? {
-            Clone::Child => {
+        let (spawned, joined) = self.join_and_clone(&mut doors)?;
+        match spawned {
+            Spawned::Init => {
                 // Closed with all that is not wanted inside, before anything is joined.
                 drop(link);
                 let entering = Entering {
                     id: self.id,
                     init: self.init,
                     namespaces: self.state.namespaces,
+                    joined,
                     doors,
                     keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
                     console,
@@ -222,7 +220,7 @@ impl Adding<'_> {
                 };
                 enter::main(self.planned, &theirs, entering)
             }
-            Clone::Parent { pid, pidfd } => {
+            Spawned::Runtime { pid, pidfd } => {
                 theirs.close();
                 drop((console, doors, self.init));
                 debug!("the command is process {pid}");
@@ -231,6 +229,35 @@ impl Adding<'_> {
                 Ok(added)
             }
         }
+    }
+
+    /// Into the namespaces that only a birth leads into. What is returned beside is which those are.
+    fn join_and_clone(&self, doors: &mut Doors<'static>) -> Result<(Spawned, u64)> {
+        let namespaces = self.state.namespaces;
+        // Nobody in there may look into who joins (CVE-2016-9962).
+        let join = |kinds| {
+            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+            if kinds == 0 {
+                return Ok(());
+            }
+            namespace::setns(self.init.as_fd(), kinds).map_err(|errno| match errno {
+                Errno::SRCH => not_running(self.id),
+                errno => Error::errno("setns", "to the container's pid namespace", errno),
+            })
+        };
+        if self.rootless && namespaces & kind::USER != 0 {
+            // Only in the user namespace that is his he may join the others.
+            let joined = namespaces & (kind::USER | kind::PID);
+            let enter = || set_oom_score(self.planned).and_then(|()| join(joined));
+            return Ok((in_between(None, &enter, 0, doors.birthplace())?, joined));
+        }
+        let joined = namespaces & kind::PID;
+        join(joined)?;
+        let spawned = match self.clone(doors)? {
+            Clone::Child => Spawned::Init,
+            Clone::Parent { pid, pidfd } => Spawned::Runtime { pid, pidfd },
+        };
+        Ok((spawned, joined))
     }
 
     /// Born in the container's cgroup. One that has cgroups of its own below it may take in no processes (systemd in a

@@ -22,6 +22,8 @@ pub struct Entering<'a> {
     pub init: OwnedFd,
     /// CLONE_NEW* of those that the container was given.
     pub namespaces: u64,
+    /// CLONE_NEW* of those that we are in already.
+    pub joined: u64,
     /// The way into its cgroups.
     pub doors: Doors<'a>,
     /// The name of a new session keyring.
@@ -52,9 +54,8 @@ pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
 /// in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
 fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
     let Entering { id, init, namespaces, doors, keyring, console, .. } = entering;
-    // In the host's procfs: that of the container may be anything (CVE-2015-1334).
-    if let Some(score) = planned.oom_score_adj {
-        set_oom_score(score)?;
+    if entering.joined & kind::USER == 0 {
+        set_oom_score(planned)?;
     }
     doors.enter()?;
     drop(doors);
@@ -66,11 +67,11 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     process::setsid().context("setsid", "")?;
     fd::close_dropped();
 
-    join(&init, namespaces).map_err(|errno| not_joined(id, errno))?;
+    join(&init, namespaces & !entering.joined).map_err(|errno| not_joined(id, errno))?;
     drop(init);
     let user_namespace = namespaces & kind::USER != 0;
     if user_namespace {
-        identity::become_root()?;
+        identity::become_root(&planned.user)?;
     }
     // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
     if let Some(name) = keyring {
@@ -100,13 +101,11 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     exec::replace(planned, program, &args, &env)
 }
 
-/// All namespaces of init but that of pids, which the runtime has joined for us, in one call: either we are in all of
-/// them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
+/// All namespaces of init but those that we were born in, in one call: either we are in all of them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
 /// beside them, are no matter of order.
-fn join(init: &OwnedFd, namespaces: u64) -> Result<(), Errno> {
+fn join(init: &OwnedFd, own: u64) -> Result<(), Errno> {
     /// Every kind that a container may share with whoever created it, who need not be our caller.
     const COMMON: u64 = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NETWORK;
-    let own = namespaces & !kind::PID;
     match namespace::setns(init.as_fd(), own | COMMON) {
         // Without rights over what belongs to the host, or a kernel without one of them: then they are the host's.
         Err(Errno::PERM | Errno::INVAL) if own != own | COMMON => namespace::setns(init.as_fd(), own),
@@ -123,7 +122,12 @@ fn not_joined(id: &str, errno: Errno) -> Error {
     }
 }
 
-fn set_oom_score(score: i32) -> Result<()> {
+/// In the host's procfs: that of the container may be anything (CVE-2015-1334).
+///
+/// # Errors
+/// EACCES when lowering it without CAP_SYS_RESOURCE.
+pub fn set_oom_score(planned: &Process<'_>) -> Result<()> {
+    let Some(score) = planned.oom_score_adj else { return Ok(()) };
     let text = memory::format(format_args!("{score}"));
     file::put(CWD, c"/proc/self/oom_score_adj", text.as_bytes())
         .context("write", "/proc/self/oom_score_adj")

@@ -3,22 +3,27 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::identity::Capabilities;
+use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
 use crate::sys::{AsFd, fd, memory, process, security};
 use crate::warn;
 
-/// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such.
-pub(super) fn become_root() -> Result<()> {
+/// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such; or, if it has
+/// none, the user.
+pub(super) fn become_root(user: &User<'_>) -> Result<()> {
     match security::setgroups(&[]) {
         // A namespace may deny it for good: user_namespaces(7).
         Ok(()) | Err(Errno::PERM) => {}
         Err(errno) => return Err(Error::errno("setgroups", "of the user namespace's root", errno)),
     }
-    security::setgid(0).context("setresgid", "of the user namespace's root")?;
-    security::setuid(0).context("setresuid", "of the user namespace's root")?;
+    let or_user = |set: fn(u32) -> Result<(), Errno>, id| match set(0) {
+        Err(Errno::INVAL) => set(id),
+        done => done,
+    };
+    or_user(security::setgid, user.gid).context("setresgid", "of the user namespace's root")?;
+    or_user(security::setuid, user.uid).context("setresuid", "of the user namespace's root")?;
     // A change of ids makes the process dumpable again.
     security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
 }
@@ -49,15 +54,18 @@ pub(super) fn set_limits(planned: &Process<'_>) -> Result<()> {
 
 /// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
 /// unless they are kept; the final sets come last.
-pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Result<()> {
+pub(super) fn drop_privileges(planned: &Process<'_>) -> Result<()> {
     let user = &planned.user;
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
     drop_bounding(capabilities.bounding)?;
     match security::setgroups(user.groups) {
         Ok(()) => {}
-        // Denied in this user namespace for good; then there must be none to set.
-        Err(Errno::PERM) if user_namespace && user.groups.is_empty() => {}
+        Err(Errno::PERM) if is_denied_groups()? => {
+            if !user.groups.is_empty() {
+                warn!("process.user.additionalGids: setgroups is denied in this user namespace, ignored");
+            }
+        }
         Err(errno) => return Err(Error::errno("setgroups", "process.user.additionalGids", errno)),
     }
     if user.uid != 0 {
@@ -84,6 +92,12 @@ pub(super) fn drop_privileges(planned: &Process<'_>, user_namespace: bool) -> Re
     } else {
         security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")
     }
+}
+
+/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good.
+fn is_denied_groups() -> Result<bool> {
+    const SETGID: u32 = 6;
+    Ok(security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0)
 }
 
 /// From here on every system call of ours passes the filter too.

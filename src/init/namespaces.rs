@@ -9,8 +9,6 @@ use crate::sys::fd::FdList;
 use crate::sys::namespace::kind;
 use crate::sys::{memory, namespace};
 
-use super::identity;
-
 /// Joins those of the plan that `which` names (CLONE_NEW*). That of pids is only entered by children made after that.
 ///
 /// # Errors
@@ -31,7 +29,6 @@ pub fn join(plan: &Plan<'_>, fds: &FdList, which: u64) -> Result<()> {
     }
     let Some(user) = user else { return Ok(()) };
     one(&joins[user], user, fds).map_err(|errno| failed(&joins[user], errno))?;
-    identity::become_root()?;
     for (place, join) in joins.iter().enumerate().filter(|(_, join)| refused & join.kind != 0) {
         one(join, place, fds).map_err(|errno| failed(join, errno))?;
     }

@@ -115,14 +115,14 @@ impl<'w> Writer<'w> {
         self.close("]");
     }
 
-    fn open(&mut self, bracket: &str) {
+    pub(crate) fn open(&mut self, bracket: &str) {
         self.begin();
         self.put(bracket);
         self.depth += 1;
         self.before = Before::Open;
     }
 
-    fn close(&mut self, bracket: &str) {
+    pub(crate) fn close(&mut self, bracket: &str) {
         self.depth -= 1;
         if self.before == Before::Value {
             self.line();

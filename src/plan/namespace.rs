@@ -4,10 +4,12 @@
 use core::ffi::CStr;
 
 use super::cstr;
+use super::identity::User;
 use crate::error::{Error, Result};
-use crate::spec;
+use crate::host::caller::{Caller, Range};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
+use crate::{spec, warn};
 
 /// The namespaces of the container.
 #[derive(Clone, Copy)]
@@ -33,11 +35,42 @@ pub struct Join<'a> {
     pub index: usize,
 }
 
-/// Lines as user_namespaces(7) wants them: `INSIDE OUTSIDE COUNT`.
+/// Who is who in a new user namespace.
 #[derive(Clone, Copy)]
 pub struct Maps<'a> {
-    pub uid: &'a str,
-    pub gid: &'a str,
+    pub uid: Map<'a>,
+    pub gid: Map<'a>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub struct Map<'a> {
+    /// Lines as user_namespaces(7) wants them: `INSIDE OUTSIDE COUNT`.
+    pub lines: &'a str,
+    /// The same as numbers.
+    pub ranges: &'a [[u32; 3]],
+    pub by: By,
+    /// The caller's own id, which alone will do, as container root, if the helper refuses: nobody has asked for more.
+    pub own: Option<u32>,
+}
+
+/// How a map is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// As it is, by the runtime.
+    Runtime,
+    /// The same, after setgroups(2) has been denied for good: who has no privileges and maps his own group only.
+    RuntimeWithoutGroups,
+    /// By newuidmap(1) or newgidmap(1), for who has no privileges and maps more than his own id.
+    Helper,
+}
+
+impl Map<'_> {
+    /// Whether an id of the container is one of the host.
+    #[must_use]
+    pub fn has(&self, id: u32) -> bool {
+        self.ranges.iter().any(|[inside, _, size]| id.checked_sub(*inside).is_some_and(|at| at < *size))
+    }
 }
 
 impl Namespaces<'_> {
@@ -79,11 +112,11 @@ const MAX_LINES: usize = 340;
 /// Nor a text of a page or more.
 const MAX_TEXT: usize = 4095;
 
-/// The plan of them.
+/// The plan of them, for this caller, if he is not root, and the container's user.
 ///
 /// # Errors
 /// What the config has wrong, with its path.
-pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
+pub fn plan<'a>(linux: &spec::Linux<'a>, caller: Option<&Caller>, user: &User<'_>) -> Result<Namespaces<'a>> {
     let mut new = 0;
     let mut seen = 0;
     let mut join = Growing::new();
@@ -114,8 +147,13 @@ pub fn plan<'a>(linux: &spec::Linux<'a>) -> Result<Namespaces<'a>> {
             format_args!("a mount namespace is required: without one the container's mounts would be the host's"),
         ));
     }
+    if caller.is_some() && seen & kind::USER == 0 {
+        warn!("linux.namespaces: one of type \"user\" is added, for only root can do without");
+        new |= kind::USER;
+        seen |= kind::USER;
+    }
     let maps = if new & kind::USER != 0 {
-        Some(Maps { uid: lines("uidMappings", linux.uid_mappings)?, gid: lines("gidMappings", linux.gid_mappings)? })
+        Some(maps(linux, caller, user)?)
     } else {
         for (field, maps) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
             if !maps.is_empty() && seen & kind::USER == 0 {
@@ -151,7 +189,42 @@ fn time_offsets(offsets: &[(&str, spec::TimeOffset)], new: bool) -> Result<Optio
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
+fn maps<'a>(linux: &spec::Linux<'_>, caller: Option<&Caller>, user: &User<'_>) -> Result<Maps<'a>> {
+    let maps = match caller {
+        Some(caller) if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() => Maps {
+            uid: default_map(caller.uid, caller.subuid, user.uid, By::Runtime),
+            gid: default_map(caller.gid, caller.subgid, user.gid, By::RuntimeWithoutGroups),
+        },
+        _ => {
+            let own = |id: fn(&Caller) -> u32, by| caller.map(|caller| (id(caller), by));
+            Maps {
+                uid: map("uidMappings", linux.uid_mappings, own(|caller| caller.uid, By::Runtime))?,
+                gid: map("gidMappings", linux.gid_mappings, own(|caller| caller.gid, By::RuntimeWithoutGroups))?,
+            }
+        }
+    };
+    check_user(&maps, user)?;
+    Ok(maps)
+}
+
+/// What the caller has, and he himself is the container's process, or its root if he has one id only.
+fn default_map<'a>(own: u32, more: Option<Range>, process: u32, alone: By) -> Map<'a> {
+    let Some(Range { first, count }) = more else { return written(&[[0, own, 1]], alone, None) };
+    let below = process.min(count);
+    let ranges = [[0, first, below], [process, own, 1], [process + 1, first + below, count - below]];
+    let mut kept = Growing::new();
+    ranges.iter().filter(|[_, _, size]| *size > 0).for_each(|range| kept.push(*range));
+    written(kept.as_slice(), By::Helper, Some(own))
+}
+
+fn written<'a>(ranges: &[[u32; 3]], by: By, own: Option<u32>) -> Map<'a> {
+    let line =
+        |text, [inside, outside, size]: &[u32; 3]| memory::format(format_args!("{text}{inside} {outside} {size}\n"));
+    Map { lines: ranges.iter().fold("", line), ranges: memory::copy(ranges), by, own }
+}
+
+/// That of the config. Who has no privileges may write a map of `own` id alone, in a certain way.
+fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Result<Map<'a>> {
     if maps.is_empty() {
         return Err(Error::config(
             format_args!("linux.{field}"),
@@ -164,7 +237,6 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
             format_args!("{} mappings, the kernel takes no more than {MAX_LINES}", maps.len()),
         ));
     }
-    let mut text = "";
     let mut ranges: Growing<'_, [u32; 3]> = Growing::new();
     for (index, map) in maps.iter().enumerate() {
         let number = |name: &str, value: Option<u32>| {
@@ -193,13 +265,75 @@ fn lines(field: &str, maps: &[spec::IdMapping]) -> Result<&'static str> {
             ));
         }
         ranges.push([inside, outside, size]);
-        text = memory::format(format_args!("{text}{inside} {outside} {size}\n"));
     }
-    if text.len() > MAX_TEXT {
+    let ranges = ranges.finish();
+    let by = match (own, &*ranges) {
+        (None, _) => By::Runtime,
+        (Some((own, alone)), [[_, outside, 1]]) if *outside == own => alone,
+        _ => By::Helper,
+    };
+    let map = written(ranges, by, None);
+    if map.lines.len() > MAX_TEXT {
         return Err(Error::config(
             format_args!("linux.{field}"),
-            format_args!("the text for the kernel has {} bytes, it takes no more than {MAX_TEXT}", text.len()),
+            format_args!("the text for the kernel has {} bytes, it takes no more than {MAX_TEXT}", map.lines.len()),
         ));
     }
-    Ok(text)
+    Ok(map)
+}
+
+/// The process's ids have to be there.
+fn check_user(maps: &Maps<'_>, user: &User<'_>) -> Result<()> {
+    let check = |field: core::fmt::Arguments<'_>, id, map: &Map<'_>| {
+        if map.has(id) {
+            return Ok(());
+        }
+        Err(Error::config(
+            format_args!("process.user.{field}"),
+            format_args!("{id} has no mapping in the user namespace"),
+        ))
+    };
+    check(format_args!("uid"), user.uid, &maps.uid)?;
+    check(format_args!("gid"), user.gid, &maps.gid)?;
+    let mut groups = user.groups.iter().enumerate();
+    groups.try_for_each(|(index, group)| check(format_args!("additionalGids[{index}]"), *group, &maps.gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(map: &Map<'_>) -> (&'static str, By, Option<u32>) {
+        (memory::text(map.lines), map.by, map.own)
+    }
+
+    #[test]
+    fn default_maps() {
+        let more = Some(Range { first: 100_000, count: 65536 });
+        let lone = default_map(1000, None, 5, By::RuntimeWithoutGroups);
+        assert_eq!(shown(&lone), ("0 1000 1\n", By::RuntimeWithoutGroups, None));
+        let shown = |process| shown(&default_map(1000, more, process, By::Runtime)).0;
+        assert_eq!(shown(0), "0 1000 1\n1 100000 65536\n");
+        assert_eq!(shown(5), "0 100000 5\n5 1000 1\n6 100005 65531\n");
+        assert_eq!(shown(65536), "0 100000 65536\n65536 1000 1\n");
+        assert_eq!(shown(70000), "0 100000 65536\n70000 1000 1\n");
+    }
+
+    #[test]
+    fn who_writes_a_map() {
+        let one = |host, size| {
+            let line = spec::IdMapping { container_id: Some(0), host_id: Some(host), size: Some(size) };
+            map("uidMappings", &[line], Some((1000, By::Runtime))).map(|map| map.by).ok()
+        };
+        assert_eq!((one(1000, 1), one(1000, 2), one(1001, 1)), (Some(By::Runtime), Some(By::Helper), Some(By::Helper)));
+    }
+
+    #[test]
+    fn what_is_mapped() {
+        let map = default_map(1000, Some(Range { first: 1, count: 10 }), 20, By::Runtime);
+        for (id, mapped) in [(0, true), (9, true), (10, false), (19, false), (20, true), (21, false), (u32::MAX, false)]
+        {
+            assert_eq!(map.has(id), mapped, "{id}");
+        }
+    }
 }

@@ -13,6 +13,9 @@ use crate::spec::{BlockIo, Cpu, Linux, Memory, Network, Resources};
 use crate::sys::bpf::Instruction;
 use crate::sys::memory::{self, Growing};
 
+/// What is turned on for the container on version 2 whether it is limited or not, so that its use is counted.
+pub static COUNTED: [&str; 7] = ["cpu", "io", "memory", "pids", "cpuset", "hugetlb", "misc"];
+
 /// The container's cgroup.
 #[derive(Clone, Copy, Debug)]
 pub struct Cgroup<'a> {
@@ -170,6 +173,20 @@ pub fn limits<'a>(resources: &Resources<'a>, cgroups: &Cgroups<'_>) -> Result<Li
     let program = if devices::allow_all(rules) { &[] } else { ebpf::compile(rules) };
     let devices = (v2 && !rules.is_empty()).then_some(Devices { rules, program });
     Ok(Limits { writes: table.writes.finish(), devices })
+}
+
+/// Whether there is more than device rules, which every config has.
+#[must_use]
+pub fn limits_something(resources: &Resources<'_>) -> bool {
+    let Resources { devices: _, memory, cpu, pids, block_io, hugepage_limits, network, rdma, unified } = resources;
+    memory.is_some()
+        || cpu.is_some()
+        || pids.is_some()
+        || block_io.is_some()
+        || !hugepage_limits.is_empty()
+        || network.is_some()
+        || !rdma.is_empty()
+        || !unified.is_empty()
 }
 
 /// Which file a field goes to, by version.

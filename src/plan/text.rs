@@ -1,307 +1,485 @@
-//! The plan as text, a line a step, in the order of the steps: what `isopod plan` prints and the golden tests compare.
+//! The plan as a page, a row a step, in the order of the steps: what `isopod plan` prints, for people or as JSON, what
+//! `--debug` shows, and what the golden tests compare. Every structure is taken apart whole: what is added to the plan
+//! cannot be forgotten here.
 
+use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
-use super::Plan;
-use super::hooks::STAGES;
-use super::identity::Capabilities;
-use super::limits::RESOURCES;
-use super::mount::{Change, Mount, What};
-use super::namespace::{KINDS, name};
-use super::scheduling::{FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, PERSONALITIES, POLICIES};
+use super::device::{Device, LINKS};
+use super::hooks::{Hook, Hooks, STAGES};
+use super::identity::{Capabilities, User};
+use super::label::Labels;
+use super::limits::{RESOURCES, Rlimit};
+use super::mount::{Change, Mount, Propagation, What};
+use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
+use super::page::Page;
+use super::page::Value::{Flag, Number, Text, Words};
+use super::process::Process;
+use super::resources::{COUNTED, Cgroup, Devices, Limits, Otherwise, Write};
+use super::scheduling::{
+    FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, PERSONALITIES, POLICIES, Scheduling,
+};
+use super::sysctl::Sysctl;
+use super::systemd::{Property, Unit};
+use super::{Path, Plan, Root};
+use crate::ebpf::Rule;
+use crate::host::{Cgroups, Hierarchy};
+use crate::seccomp::Filter;
 use crate::sys::file::{FileType, major, minor};
+use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
+use crate::sys::namespace::kind;
+use crate::sys::sched::SchedAttr;
 use crate::sys::security::filter_flag;
 
-impl Display for Plan<'_> {
+/// The plan, to be printed: `Display` for people, `{:#}` as JSON.
+pub struct Shown<'p> {
+    pub plan: &'p Plan<'p>,
+    /// Where cgroups are on this machine.
+    pub cgroups: &'p Cgroups<'p>,
+    /// The directory of the container's state; empty if that does not matter.
+    pub state: &'p str,
+}
+
+impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "container {}", self.id)?;
-        self.fmt_namespaces(f)?;
-        self.fmt_cgroup(f)?;
-        self.fmt_filesystem(f)?;
-        self.fmt_process(f)?;
-        self.fmt_hooks(f)
+        let as_json = f.alternate();
+        let mut page = Page::new(f, as_json);
+        self.fill(&mut page);
+        page.finish()
     }
 }
 
-impl Plan<'_> {
-    fn fmt_namespaces(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let new = KINDS.iter().filter(|(_, kind)| self.namespaces.new & kind != 0).map(|(name, _)| *name);
-        line(f, "new namespaces", new)?;
-        for join in self.namespaces.join {
-            writeln!(f, "join {} namespace {}", name(join.kind), text(join.path))?;
+impl Shown<'_> {
+    fn fill(&self, page: &mut Page<'_>) {
+        let Plan {
+            id,
+            namespaces,
+            cgroup,
+            root,
+            mounts,
+            devices,
+            masked_paths,
+            readonly_paths,
+            hostname,
+            domainname,
+            sysctl,
+            keyring,
+            process,
+            preserve_fds,
+            annotations,
+            hooks,
+        } = self.plan;
+        page.one("id", Text(id));
+        page.one("state", Text(self.state));
+        page.section("annotations", &[]);
+        for (name, value) in annotations.iter() {
+            page.row(&[("name", Text(name)), ("value", Text(value))]);
         }
-        if let Some(maps) = &self.namespaces.maps {
-            for (kind, lines) in [("uid", maps.uid), ("gid", maps.gid)] {
-                for map in lines.lines() {
-                    writeln!(f, "map {kind} {map}")?;
-                }
-            }
-        }
-        self.namespaces.time_offsets.map_or("", |text| text).lines().try_for_each(|line| writeln!(f, "clock {line}"))
-    }
-
-    fn fmt_hooks(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (stage, (name, _)) in self.hooks.all().zip(STAGES) {
-            for hook in stage {
-                write!(f, "hook {name} {}", text(hook.path))?;
-                if let Some(seconds) = hook.timeout {
-                    write!(f, " for {seconds} s")?;
-                }
-                line(f, ":", hook.env.iter().chain(hook.args).map(|word| text(word)))?;
-            }
-        }
-        for (number, path) in (1..).zip(self.hooks.output) {
-            if let Some(path) = path {
-                writeln!(f, "output {number} of hooks to {}", text(path))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn fmt_cgroup(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(unit) = self.cgroup.unit {
-            writeln!(f, "cgroup {:?} of systemd unit {}", unit.subgroup, unit.name)?;
-            for property in unit.properties {
-                writeln!(f, "property {} {}", property.name, property.value)?;
-            }
-        } else if self.cgroup.path.is_empty() {
-            return writeln!(f, "no cgroup");
-        } else {
-            writeln!(f, "cgroup {}", self.cgroup.path)?;
-        }
-        let limits = &self.cgroup.limits;
-        for write in limits.writes {
-            writeln!(f, "write {} {}", write.file, write.value)?;
-        }
-        if let Some(devices) = &limits.devices {
-            for rule in devices.rules {
-                writeln!(f, "{} device {rule}", if rule.allow { "allow" } else { "deny" })?;
-            }
-            writeln!(f, "device program of {} instructions", devices.program.len())?;
-        }
-        Ok(())
-    }
-
-    fn fmt_filesystem(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(keyring) = self.keyring {
-            writeln!(f, "session keyring {}", text(keyring))?;
-        }
-        writeln!(f, "root {}", text(self.root.path))?;
-        for mount in self.mounts {
-            writeln!(f, "{mount}")?;
-        }
-        for device in self.devices {
-            let kind = match device.kind {
-                FileType::BlockDevice => 'b',
-                FileType::Fifo => 'p',
-                _ => 'c',
-            };
-            let (major, minor) = (major(device.dev), minor(device.dev));
-            write!(f, "device {} {kind} {major}:{minor} {:04o}", device.path.normal, device.mode)?;
-            writeln!(f, " {}:{}", device.uid, device.gid)?;
-        }
-        for sysctl in self.sysctl {
-            writeln!(f, "sysctl {} = {}", text(sysctl.file), sysctl.value)?;
-        }
-        for (what, name) in [("hostname", self.hostname), ("domainname", self.domainname)] {
-            if let Some(name) = name {
-                writeln!(f, "{what} {name}")?;
-            }
-        }
-        for (what, paths) in [("mask", self.masked_paths), ("read-only", self.readonly_paths)] {
-            for path in paths {
-                writeln!(f, "{what} {}", text(path))?;
-            }
-        }
-        let how = if self.root.pivot { "pivot_root" } else { "chroot" };
-        let readonly = if self.root.readonly { ", read-only" } else { "" };
-        let (kind, recursive) = (self.root.propagation.kind, self.root.propagation.recursive);
-        writeln!(f, "{how}{readonly}, {}{}", if recursive { "r" } else { "" }, propagation_name(kind))
-    }
-
-    fn fmt_process(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let process = &self.process;
-        match process.terminal {
-            Some(Some((rows, columns))) => writeln!(f, "terminal of {rows} rows, {columns} columns")?,
-            Some(None) => writeln!(f, "terminal")?,
-            None => {}
-        }
-        for limit in process.rlimits {
-            let name = RESOURCES.get(limit.resource as usize).unwrap_or(&"?");
-            writeln!(f, "limit {name} {} {}", limit.soft, limit.hard)?;
-        }
+        fill_namespaces(page, namespaces);
+        fill_cgroup(page, cgroup, self.cgroups);
         if let Some(score) = process.oom_score_adj {
-            writeln!(f, "oom_score_adj {score}")?;
+            page.one("oomScoreAdj", Text(number(score)));
         }
-        self.fmt_scheduling(f)?;
-        for (module, label) in [("apparmor", process.labels.apparmor), ("selinux", process.labels.selinux)] {
-            if let Some(label) = label {
-                writeln!(f, "{module} {}", text(label))?;
-            }
+        page.one("keyring", Text(keyring.map_or("", text)));
+        let Root { path, readonly, propagation, pivot } = root;
+        page.one("root", Text(text(path)));
+        page.section("mounts", &[20, 8, 8]);
+        mounts.iter().for_each(|mount| fill_mount(page, mount));
+        page.section("devices", &[20, 1, 7, 4]);
+        devices.iter().for_each(|device| fill_device(page, device));
+        page.section("links", &[20]);
+        for (name, target) in &LINKS {
+            let path = memory::format(format_args!("/dev/{}", text(name)));
+            page.row(&[("path", Text(path)), ("target", Text(text(target)))]);
         }
-        writeln!(f, "cwd {}", text(process.cwd))?;
-        write!(f, "user {}:{}", process.user.uid, process.user.gid)?;
-        for group in process.user.groups {
-            write!(f, " +{group}")?;
+        page.section("sysctl", &[32]);
+        for Sysctl { name: _, file, value } in *sysctl {
+            page.row(&[("file", Text(text(file))), ("value", Text(value))]);
         }
-        writeln!(f, ", umask {:04o}", process.user.umask)?;
-        let sets = &process.capabilities;
-        for (name, set) in [
-            ("bounding", sets.bounding),
-            ("effective", sets.effective),
-            ("inheritable", sets.inheritable),
-            ("permitted", sets.permitted),
-            ("ambient", sets.ambient),
-        ] {
-            write!(f, "{name} capabilities")?;
-            for name in Capabilities::names(set) {
-                write!(f, " {name}")?;
-            }
-            writeln!(f)?;
+        page.one("loopback", Flag(namespaces.new & kind::NETWORK != 0, "brought up"));
+        page.one("hostname", Text(hostname.unwrap_or_default()));
+        page.one("domainname", Text(domainname.unwrap_or_default()));
+        if let Some(size) = process.terminal {
+            let size =
+                size.map_or("", |(rows, columns)| memory::format(format_args!("{rows} rows, {columns} columns")));
+            page.section("terminal", &[]);
+            page.row(&[("path", Text("/dev/console")), ("size", Text(size))]);
         }
-        if process.no_new_privs {
-            writeln!(f, "no new privileges")?;
+        for (what, paths) in [("maskedPaths", masked_paths), ("readonlyPaths", readonly_paths)] {
+            page.section(what, &[]);
+            paths.iter().for_each(|path| page.row(&[("path", Text(text(path)))]));
         }
-        if let Some(filter) = &self.process.seccomp {
-            write!(f, "seccomp filter of {} instructions", filter.program.len())?;
-            let flags = filter_flag::NAMES.iter().filter(|(_, flag)| filter.flags & flag != 0).map(|(name, _)| *name);
-            line(f, if filter.flags == 0 { "" } else { ", flags" }, flags)?;
-        }
-        if self.preserve_fds > 0 {
-            writeln!(f, "keep descriptors 3 to {}", 2 + self.preserve_fds)?;
-        }
-        for entry in process.env {
-            writeln!(f, "env {}", text(entry))?;
-        }
-        if !process.has_home {
-            writeln!(f, "env HOME from the container's passwd file")?;
-        }
-        line(f, "exec", process.args.iter().map(|word| text(word)))
+        page.section("enter", &[]);
+        page.row(&[
+            ("how", Text(if *pivot { "pivot_root" } else { "chroot" })),
+            ("readonly", Flag(*readonly, "read-only")),
+            ("propagation", Text(propagation_name(propagation))),
+        ]);
+        fill_process(page, process, *preserve_fds);
+        fill_hooks(page, hooks);
     }
 }
 
-impl Plan<'_> {
-    fn fmt_scheduling(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let scheduling = &self.process.scheduling;
-        if let Some(attr) = scheduling.scheduler {
-            write!(f, "scheduler {}", word(&POLICIES, attr.policy))?;
-            let numbers = [("runtime", attr.runtime), ("deadline", attr.deadline), ("period", attr.period)];
-            for (name, number) in [("priority", u64::from(attr.priority))].iter().chain(&numbers) {
-                if *number != 0 {
-                    write!(f, " {name} {number}")?;
+/// By their stages, which are not all at the end.
+fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
+    page.section("hooks", &[15]);
+    for (stage, (name, _)) in hooks.all().zip(STAGES) {
+        for Hook { path, args, env, timeout } in stage {
+            let [args, env] = [args, env].map(|words| {
+                let mut texts = Growing::new();
+                words.iter().for_each(|word| texts.push(text(word)));
+                &*texts.finish()
+            });
+            let timeout = timeout.map_or("", |seconds| memory::format(format_args!("at most {seconds} s")));
+            page.row(&[
+                ("stage", Text(name)),
+                ("path", Text(text(path))),
+                ("args", Words(args)),
+                ("env", Words(env)),
+                ("timeout", Text(timeout)),
+            ]);
+        }
+    }
+    for (name, path) in ["hooksStdout", "hooksStderr"].into_iter().zip(hooks.output) {
+        page.one(name, Text(path.map_or("", text)));
+    }
+}
+
+fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
+    let Namespaces { new, join, maps, time_offsets } = namespaces;
+    page.section("namespaces", &[8, 6]);
+    for (name, _) in KINDS.iter().filter(|(_, kind)| new & kind != 0) {
+        page.row(&[("type", Text(name)), ("how", Text("new"))]);
+    }
+    for Join { kind, path, index: _ } in *join {
+        page.row(&[("type", Text(name(*kind))), ("how", Text("joined")), ("path", Text(text(path)))]);
+    }
+    page.section("timeOffsets", &[]);
+    for line in time_offsets.unwrap_or("").lines() {
+        page.row(&[("offset", Text(line))]);
+    }
+    let Some(Maps { uid, gid }) = maps else { return };
+    for (field, map, helper) in [("uidMappings", uid, "newuidmap"), ("gidMappings", gid, "newgidmap")] {
+        let Map { lines: _, ranges, by, own } = map;
+        let by = match by {
+            By::Runtime => "the runtime",
+            By::RuntimeWithoutGroups => "the runtime, setgroups denied",
+            By::Helper => helper,
+        };
+        let own = own.map_or("", |own| memory::format(format_args!("or 0 {own} 1")));
+        page.section(field, &[10, 10, 10]);
+        for [inside, outside, size] in *ranges {
+            page.row(&[
+                ("containerID", Number(u64::from(*inside))),
+                ("hostID", Number(u64::from(*outside))),
+                ("size", Number(u64::from(*size))),
+                ("by", Text(by)),
+                ("otherwise", Text(own)),
+            ]);
+        }
+    }
+}
+
+/// In every hierarchy the directory; then what is written, by the names of the files.
+fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) {
+    let Cgroup { path, limits, unit } = cgroup;
+    let mut path = *path;
+    if let Some(Unit { name, subgroup, properties }) = unit {
+        page.one("systemdUnit", Text(name));
+        page.section("properties", &[24]);
+        for Property { name, value, optional: _ } in *properties {
+            page.row(&[("name", Text(name)), ("value", Text(memory::format(format_args!("{value}"))))]);
+        }
+        // Where that is shows when systemd has made it.
+        path = memory::format(format_args!("/.../{name}/{subgroup}")).trim_end_matches('/');
+    }
+    let Limits { writes, devices } = limits;
+    let hierarchies = if path.is_empty() { &[][..] } else { cgroups.hierarchies() };
+    let file = |hierarchy: &Hierarchy<'_>, path: &str, file: &str| {
+        memory::format(format_args!("{}{path}/{file}", text(hierarchy.mount)))
+    };
+    page.section("cgroup", &[]);
+    for hierarchy in hierarchies {
+        page.row(&[("directory", Text(file(hierarchy, path, "").trim_end_matches('/')))]);
+    }
+    page.section("resources", &[46, 12]);
+    let mut row = |file: &str, value: &str, field: &str, otherwise: &str| {
+        page.row(&[
+            ("file", Text(file)),
+            ("value", Text(value)),
+            ("field", Text(field)),
+            ("otherwise", Text(otherwise)),
+        ]);
+    };
+    for hierarchy in hierarchies {
+        let v2 = matches!(cgroups, Cgroups::V2(_));
+        if v2 {
+            let needed = |controller: &str| writes.iter().any(|write| write.controller() == controller);
+            let wanted = |controller: &&str| COUNTED.contains(controller) || needed(controller);
+            let all = hierarchy.controllers.split(' ').filter(wanted);
+            let all = all.fold("", |all, one| {
+                memory::format(format_args!("{all}{}+{one}", if all.is_empty() { "" } else { " " }))
+            });
+            let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+            for parent in parents.filter(|_| !all.is_empty()) {
+                row(file(hierarchy, parent, "cgroup.subtree_control"), all, "", "what is not on");
+            }
+        } else if hierarchy.controls("cpuset") {
+            for name in ["cpuset.cpus", "cpuset.mems"] {
+                if !writes.iter().any(|write| write.file == name) {
+                    row(file(hierarchy, path, name), "", "", "as the cgroup above it");
                 }
             }
-            if attr.nice != 0 {
-                write!(f, " nice {}", attr.nice)?;
-            }
-            line(f, "", words(&FLAGS, attr.flags as u32))?;
         }
-        if let Some(priority) = scheduling.io_priority {
-            writeln!(f, "io priority {} {}", word(&IO_CLASSES, priority >> 13), priority & 7)?;
+        let mine = |write: &&Write<'_>| v2 || !hierarchy.unified && hierarchy.controls(write.controller());
+        for Write { field, file: name, value, otherwise } in writes.iter().filter(mine) {
+            let otherwise = match otherwise {
+                Otherwise::Fail => "",
+                Otherwise::Skip => "if it is there",
+                Otherwise::Instead { file, value } => memory::format(format_args!("or {file} {value}")),
+                Otherwise::AfterNext => "after the next one, if it conflicts with what that replaces",
+            };
+            row(file(hierarchy, path, name), value, field, otherwise);
         }
-        if let Some(policy) = &scheduling.memory {
-            // The flags are above the modes.
-            write!(f, "memory policy {}", word(&MEMORY_MODES, policy.mode & 0xff))?;
-            line(f, "", words(&MEMORY_FLAGS, policy.mode))?;
-            for node in (0..policy.nodes.len() * 64).filter(|bit| policy.nodes[bit / 64] >> (bit % 64) & 1 != 0) {
-                writeln!(f, "memory node {node}")?;
-            }
-        }
-        if let Some(domain) = scheduling.personality {
-            writeln!(f, "personality {}", word(&PERSONALITIES, domain))?;
-        }
-        Ok(())
     }
+    let Some(Devices { rules, program }) = devices else { return };
+    page.section("deviceRules", &[5]);
+    for rule in *rules {
+        let Rule { allow, kind: _, major: _, minor: _, access: _ } = rule;
+        let which = memory::format(format_args!("{rule}"));
+        page.row(&[("rule", Text(if *allow { "allow" } else { "deny" })), ("devices", Text(which))]);
+    }
+    let length = memory::format(format_args!("{} instructions", program.len()));
+    page.one("deviceProgram", Text(if program.is_empty() { "" } else { length }));
+}
+
+fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
+    let Mount {
+        index: _,
+        destination: Path { given: _, normal },
+        what,
+        changes,
+        attr,
+        copy_up,
+        readonly_late,
+        role: _,
+    } = mount;
+    let (kind, source, data) = match what {
+        What::Bind { source, recursive } => (if *recursive { "rbind" } else { "bind" }, text(source), &[][..]),
+        What::Filesystem { fs, source, data, words: _ } => (text(fs), text(source), *data),
+        What::Cgroup => ("cgroup", "", &[][..]),
+    };
+    let mut options = Growing::new();
+    if !matches!(what, What::Bind { .. }) {
+        attr_words(&mut options, false, &MountAttr { attr_set: *attr, ..MountAttr::default() });
+    }
+    for Change { recursive, attr } in *changes {
+        attr_words(&mut options, *recursive, attr);
+    }
+    for datum in data {
+        let (key, value) = (text(datum.key), datum.value.map(text));
+        options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
+    }
+    page.row(&[
+        ("destination", Text(normal)),
+        ("type", Text(kind)),
+        ("source", Text(source)),
+        ("options", Words(options.as_slice())),
+        ("readonlyLate", Flag(*readonly_late, "(ro at the end)")),
+        ("copyUp", Flag(*copy_up, "(with a copy of what is there)")),
+    ]);
+}
+
+fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {
+    let Device { path: Path { given: _, normal }, kind, dev, mode, uid, gid } = device;
+    let kind = match *kind {
+        FileType::BlockDevice => "b",
+        FileType::Fifo => "p",
+        _ => "c",
+    };
+    let numbers = memory::format(format_args!("{}:{}", major(*dev), minor(*dev)));
+    page.row(&[
+        ("path", Text(normal)),
+        ("type", Text(kind)),
+        ("device", Text(numbers)),
+        ("fileMode", Text(octal(*mode))),
+        ("owner", Text(memory::format(format_args!("{uid}:{gid}")))),
+    ]);
+}
+
+fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
+    let Process {
+        args,
+        env,
+        path,
+        has_home,
+        cwd,
+        terminal: _,
+        user,
+        capabilities,
+        rlimits,
+        no_new_privs,
+        scheduling,
+        labels,
+        seccomp,
+        oom_score_adj: _,
+    } = process;
+    fill_scheduling(page, scheduling);
+    page.section("rlimits", &[10, 10]);
+    for Rlimit { resource, soft, hard, index: _ } in *rlimits {
+        let kind = RESOURCES.get(*resource as usize).unwrap_or(&"?");
+        page.row(&[("type", Text(kind)), ("soft", Text(limit(*soft))), ("hard", Text(limit(*hard)))]);
+    }
+    page.one("cwd", Text(text(cwd)));
+    let User { uid, gid, groups, umask } = user;
+    page.section("user", &[]);
+    let mut more = Growing::new();
+    groups.iter().for_each(|group| more.push(number(*group)));
+    page.row(&[
+        ("ids", Text(memory::format(format_args!("{uid}:{gid}")))),
+        ("additionalGids", Words(more.as_slice())),
+        ("umask", Text(memory::format(format_args!("umask {}", octal(*umask))))),
+    ]);
+    let Capabilities { bounding, effective, inheritable, permitted, ambient } = capabilities;
+    page.section("capabilities", &[11]);
+    for (set, bits) in [
+        ("bounding", bounding),
+        ("effective", effective),
+        ("inheritable", inheritable),
+        ("permitted", permitted),
+        ("ambient", ambient),
+    ] {
+        let mut names = Growing::new();
+        Capabilities::names(*bits).for_each(|name| names.push(memory::format(format_args!("{name}"))));
+        page.row(&[("set", Text(set)), ("names", Words(names.as_slice()))]);
+    }
+    page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
+    if let Some(Filter { program, flags, notifies: _ }) = seccomp {
+        let mut names = Growing::new();
+        push_names(&mut names, filter_flag::NAMES, *flags);
+        let length = memory::format(format_args!("{} instructions", program.len()));
+        page.section("seccomp", &[]);
+        page.row(&[("program", Text(length)), ("flags", Words(names.as_slice()))]);
+    }
+    let Labels { apparmor, selinux } = labels;
+    page.one("apparmor", Text(apparmor.map_or("", text)));
+    page.one("selinux", Text(selinux.map_or("", text)));
+    let last = memory::format(format_args!("3 to {}", 2 + preserve_fds));
+    page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
+    page.section("env", &[]);
+    env.iter().for_each(|entry| page.row(&[("entry", Text(text(entry)))]));
+    page.one("home", Flag(!has_home, "HOME from the container's passwd file"));
+    page.one("path", Text(path));
+    let mut words = Growing::new();
+    args.iter().for_each(|word| words.push(text(word)));
+    page.one("args", Words(words.as_slice()));
+}
+
+fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
+    // The affinity is only for `exec`.
+    let Scheduling { scheduler, io_priority, affinity: _, memory, personality } = scheduling;
+    if let Some(attr) = scheduler {
+        let SchedAttr { size: _, policy, flags, nice, priority, runtime, deadline, period, util_min, util_max } = *attr;
+        let mut words = Growing::new();
+        let numbers = [
+            ("priority", u64::from(priority)),
+            ("runtime", runtime),
+            ("deadline", deadline),
+            ("period", period),
+            ("util_min", u64::from(util_min)),
+            ("util_max", u64::from(util_max)),
+        ];
+        for (name, number) in numbers.into_iter().filter(|(_, number)| *number != 0) {
+            words.push(memory::format(format_args!("{name}={number}")));
+        }
+        if nice != 0 {
+            words.push(memory::format(format_args!("nice={nice}")));
+        }
+        push_names(&mut words, &FLAGS, flags as u32);
+        page.section("scheduler", &[]);
+        page.row(&[("policy", Text(word(&POLICIES, policy))), ("options", Words(words.as_slice()))]);
+    }
+    if let Some(priority) = io_priority {
+        let class = word(&IO_CLASSES, priority >> 13);
+        page.one("ioPriority", Text(memory::format(format_args!("{class} {}", priority & 7))));
+    }
+    if let Some(MemoryPolicy { mode, nodes }) = memory {
+        let mut words = Growing::new();
+        // The flags are above the modes.
+        push_names(&mut words, &MEMORY_FLAGS, *mode);
+        for node in (0..nodes.len() * 64).filter(|bit| nodes[bit / 64] >> (bit % 64) & 1 != 0) {
+            words.push(memory::format(format_args!("node={node}")));
+        }
+        page.section("memoryPolicy", &[]);
+        page.row(&[("mode", Text(word(&MEMORY_MODES, mode & 0xff))), ("options", Words(words.as_slice()))]);
+    }
+    page.one("personality", Text(personality.map_or("", |domain| word(&PERSONALITIES, domain))));
 }
 
 fn word(table: &'static [(&str, u32)], number: u32) -> &'static str {
     table.iter().find(|(_, known)| *known == number).map_or("?", |(name, _)| name)
 }
 
-fn words(table: &'static [(&str, u32)], bits: u32) -> impl Iterator<Item = &'static str> {
-    table.iter().filter(move |(_, bit)| bits & bit != 0).map(|(name, _)| *name)
+fn push_names<'a>(words: &mut Growing<'a, &'a str>, table: &'static [(&str, u32)], bits: u32) {
+    table.iter().filter(|(_, bit)| bits & bit != 0).for_each(|(name, _)| words.push(*name));
 }
 
-impl Display for Mount<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let to = self.destination.normal;
-        match self.what {
-            What::Bind { source, recursive } => {
-                let how = if recursive { "rbind" } else { "bind" };
-                write!(f, "{how} {} on {to}", text(source))?;
-            }
-            What::Filesystem { fs, source, data, .. } => {
-                write!(f, "mount {} from {} on {to}", text(fs), text(source))?;
-                fmt_attr(f, &MountAttr { attr_set: self.attr, ..MountAttr::default() })?;
-                for datum in data {
-                    write!(f, " {}", text(datum.key))?;
-                    if let Some(value) = datum.value {
-                        write!(f, "={}", text(value))?;
-                    }
-                }
-                if self.readonly_late {
-                    f.write_str(", +ro at the end")?;
-                }
-                if self.copy_up {
-                    f.write_str(", with a copy of what is there")?;
-                }
-            }
-            What::Cgroup => {
-                write!(f, "mount the cgroups on {to}")?;
-                fmt_attr(f, &MountAttr { attr_set: self.attr, ..MountAttr::default() })?;
-            }
-        }
-        for Change { recursive, attr } in self.changes {
-            write!(f, "{}", if *recursive { ", all of it" } else { "," })?;
-            fmt_attr(f, attr)?;
-        }
-        Ok(())
-    }
-}
-
+/// An attribute, and what says that it is not there.
 #[rustfmt::skip]
-static ATTRIBUTES: &[(u64, &str)] = &[
-    (attr::RDONLY, "ro"), (attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec"),
-    (attr::NOATIME, "noatime"), (attr::STRICTATIME, "strictatime"), (attr::NODIRATIME, "nodiratime"),
-    (attr::NOSYMFOLLOW, "nosymfollow"),
+static ATTRIBUTES: &[(u64, &str, &str)] = &[
+    (attr::RDONLY, "ro", "rw"), (attr::NOSUID, "nosuid", "suid"), (attr::NODEV, "nodev", "dev"),
+    (attr::NOEXEC, "noexec", "exec"), (attr::NODIRATIME, "nodiratime", "diratime"),
+    (attr::NOSYMFOLLOW, "nosymfollow", "symfollow"),
+    // Of this group one is chosen; to be cleared and not set says nothing about it.
+    (attr::NOATIME, "noatime", ""), (attr::STRICTATIME, "strictatime", ""),
 ];
 
-fn fmt_attr(f: &mut Formatter<'_>, attr: &MountAttr) -> fmt::Result {
-    for (sign, bits) in [("+", attr.attr_set), ("-", attr.attr_clr & !attr.attr_set & !attr::ATIME)] {
-        for (bit, name) in ATTRIBUTES {
-            if bits & bit != 0 {
-                write!(f, " {sign}{name}")?;
-            }
+/// In the words of the config: with an `r` in front for the whole tree.
+fn attr_words<'a>(words: &mut Growing<'a, &'a str>, recursive: bool, change: &MountAttr) {
+    let MountAttr { attr_set, attr_clr, propagation: kind, userns_fd: _ } = change;
+    let mut push = |word: &'static str| {
+        words.push(if recursive { memory::format(format_args!("r{word}")) } else { word });
+    };
+    for (bit, there, not_there) in ATTRIBUTES {
+        if attr_set & bit != 0 {
+            push(there);
+        } else if attr_clr & bit != 0 && !not_there.is_empty() {
+            push(not_there);
         }
     }
     // To clear the whole group and set none of it is to choose the one whose value is 0.
-    if attr.attr_clr & attr::ATIME != 0 && attr.attr_set & attr::ATIME == 0 {
-        f.write_str(" +relatime")?;
+    if attr_clr & attr::ATIME != 0 && attr_set & attr::ATIME == 0 {
+        push("relatime");
     }
-    if attr.propagation != 0 {
-        write!(f, " {}", propagation_name(attr.propagation))?;
-    }
-    Ok(())
-}
-
-fn propagation_name(kind: u64) -> &'static str {
-    match kind {
-        propagation::SHARED => "shared",
-        propagation::SLAVE => "slave",
-        propagation::UNBINDABLE => "unbindable",
-        _ => "private",
+    if *kind != 0 {
+        words.push(propagation_name(&Propagation { kind: *kind, recursive }));
     }
 }
 
-fn line<'a>(f: &mut Formatter<'_>, what: &str, words: impl Iterator<Item = &'a str>) -> fmt::Result {
-    f.write_str(what)?;
-    for word in words {
-        write!(f, " {word}")?;
-    }
-    writeln!(f)
+fn propagation_name(propagation: &Propagation) -> &'static str {
+    let Propagation { kind, recursive } = propagation;
+    let name = match *kind {
+        propagation::SHARED => "rshared",
+        propagation::SLAVE => "rslave",
+        propagation::UNBINDABLE => "runbindable",
+        _ => "rprivate",
+    };
+    if *recursive { name } else { &name[1..] }
 }
 
-fn text(string: &core::ffi::CStr) -> &str {
+fn number(number: impl Display) -> &'static str {
+    memory::format(format_args!("{number}"))
+}
+
+fn octal(mode: u32) -> &'static str {
+    memory::format(format_args!("{mode:04o}"))
+}
+
+fn limit(limit: u64) -> &'static str {
+    if limit == u64::MAX { "unlimited" } else { number(limit) }
+}
+
+fn text(string: &CStr) -> &str {
     string.to_str().unwrap_or("?")
 }

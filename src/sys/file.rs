@@ -300,6 +300,14 @@ pub fn access_execute(path: &CStr) -> Result<()> {
     call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::EXEC_OK, AtFlags::empty()))
 }
 
+/// faccessat(2) for writing, with the real ids: for whoever is not set-user-id, as we never are, his own.
+///
+/// # Errors
+/// The kernel's: EACCES, EROFS, ENOENT, ...
+pub fn access_write(path: &CStr) -> Result<()> {
+    call("faccessat", || rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty()))
+}
+
 /// flock(2).
 ///
 /// # Errors

@@ -39,6 +39,16 @@ struct CloneArgs {
 
 const _: () = assert!(size_of::<CloneArgs>() == linux_raw_sys::general::CLONE_ARGS_SIZE_VER2 as usize);
 
+impl CloneArgs {
+    fn into_cgroup(mut self, cgroup: Option<BorrowedFd<'_>>) -> CloneArgs {
+        if let Some(cgroup) = cgroup {
+            self.flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
+            self.cgroup = cgroup.as_raw_fd() as u64;
+        }
+        self
+    }
+}
+
 /// The two sides of a clone.
 pub enum Clone {
     /// We are the child.
@@ -54,16 +64,13 @@ pub enum Clone {
 /// The kernel's.
 pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
     let mut pidfd: i32 = -1;
-    let mut args = CloneArgs {
+    let args = CloneArgs {
         flags: flags | u64::from(CLONE_PIDFD),
         pidfd: core::ptr::from_mut(&mut pidfd) as u64,
         exit_signal: u64::from(SIGCHLD),
         ..CloneArgs::default()
-    };
-    if let Some(cgroup) = cgroup {
-        args.flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
     }
+    .into_cgroup(cgroup);
     let args = [core::ptr::from_ref(&args) as usize, size_of::<CloneArgs>(), 0, 0, 0, 0];
     // SAFETY: without CLONE_VM the child has a copy of all memory, this stack included; the kernel writes `pidfd`
     // before it returns. The program has one thread, so the copy is consistent.
@@ -81,8 +88,8 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone> {
 ///
 /// # Errors
 /// The kernel's.
-pub fn clone3_sibling(flags: u64) -> Result<i32> {
-    let args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() };
+pub fn clone3_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
+    let args = CloneArgs { flags: flags | u64::from(CLONE_PARENT), ..CloneArgs::default() }.into_cgroup(cgroup);
     let args = [core::ptr::from_ref(&args) as usize, size_of::<CloneArgs>(), 0, 0, 0, 0];
     // SAFETY: as in `clone3`, but the kernel writes nothing.
     unsafe { raw("clone3", __NR_clone3, args) }.map(|pid| pid as i32)

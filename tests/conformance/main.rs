@@ -24,7 +24,9 @@ mod lifecycle;
 mod masks;
 mod mounts;
 mod namespaces;
+mod plan;
 mod process;
+mod rootless;
 mod safety;
 mod scheduling;
 mod seccomp;
@@ -58,7 +60,9 @@ fn cases() -> Vec<Case> {
         devices::cases(),
         device_rules::cases(),
         masks::cases(),
+        plan::cases(),
         process::cases(),
+        rootless::cases(),
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),

@@ -9,6 +9,7 @@
 //!
 //! `BLESS=1 cargo test --test golden` writes down what comes out now; the diff in git then says what has changed.
 
+use std::ffi::CStr;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::{env, fs};
 
 use isopod::host::{AppArmor, Cgroups, Hierarchy, Security};
 use isopod::plan::systemd::Owner;
+use isopod::plan::text::Shown;
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
 use jzon::JsonValue;
@@ -137,8 +139,25 @@ fn too_many_mappings(base: &str) -> Result<(), Failed> {
 /// The plan as text, or the error.
 fn outcome(name: &str, config: &str) -> Result<String, String> {
     let spec = spec::parse(config.as_bytes()).map_err(|error| error.to_string())?;
-    let plan = plan::compile(spec, &cgroups(name), &request(name));
-    plan.map(|plan| plan.to_string()).map_err(|error| error.to_string())
+    let cgroups = cgroups(name);
+    let plan = plan::compile(spec, &cgroups, &request(name)).map_err(|error| error.to_string())?;
+    let shown = Shown { plan: &plan, cgroups: &cgroups, state: "" };
+    is_the_same_as_json(&shown)?;
+    Ok(shown.to_string())
+}
+
+/// What people see is what programs see.
+fn is_the_same_as_json(shown: &Shown<'_>) -> Result<(), String> {
+    let json = jzon::parse(&format!("{shown:#}")).map_err(|error| error.to_string())?;
+    let page = shown.to_string();
+    for (name, value) in json.entries() {
+        let there = page.lines().any(|line| line.split(' ').next() == Some(name));
+        let empty = value.is_empty() || *value == false;
+        if there == empty {
+            return Err(format!("{name} is {value} in JSON, but this is the page:\n{page}"));
+        }
+    }
+    Ok(())
 }
 
 /// The command line that a config is meant for.
@@ -155,25 +174,26 @@ fn request(name: &str) -> Request<'_> {
 
 /// The host that a config is meant for.
 fn cgroups(name: &str) -> Cgroups<'static> {
-    const fn hierarchy(controllers: &'static str, unified: bool) -> Hierarchy<'static> {
-        Hierarchy { controllers, directory: c"", mount: c"", own_path: "/", unified }
+    const fn hierarchy(mount: &'static CStr, controllers: &'static str) -> Hierarchy<'static> {
+        Hierarchy { controllers, directory: c"", mount, own_path: "/", unified: controllers.is_empty() }
     }
     /// As Debian's systemd mounts them when told to use version 1.
     static V1: &[Hierarchy<'static>] = &[
-        hierarchy("cpu,cpuacct", false),
-        hierarchy("cpuset", false),
-        hierarchy("memory", false),
-        hierarchy("pids", false),
-        hierarchy("blkio", false),
-        hierarchy("devices", false),
-        hierarchy("freezer", false),
-        hierarchy("net_cls,net_prio", false),
-        hierarchy("rdma", false),
-        hierarchy("hugetlb", false),
-        hierarchy("name=systemd", false),
-        hierarchy("", true),
+        hierarchy(c"/sys/fs/cgroup/cpu,cpuacct", "cpu,cpuacct"),
+        hierarchy(c"/sys/fs/cgroup/cpuset", "cpuset"),
+        hierarchy(c"/sys/fs/cgroup/memory", "memory"),
+        hierarchy(c"/sys/fs/cgroup/pids", "pids"),
+        hierarchy(c"/sys/fs/cgroup/blkio", "blkio"),
+        hierarchy(c"/sys/fs/cgroup/devices", "devices"),
+        hierarchy(c"/sys/fs/cgroup/freezer", "freezer"),
+        hierarchy(c"/sys/fs/cgroup/net_cls,net_prio", "net_cls,net_prio"),
+        hierarchy(c"/sys/fs/cgroup/rdma", "rdma"),
+        hierarchy(c"/sys/fs/cgroup/hugetlb", "hugetlb"),
+        hierarchy(c"/sys/fs/cgroup/systemd", "name=systemd"),
+        hierarchy(c"/sys/fs/cgroup/unified", ""),
     ];
-    static V2: Hierarchy<'static> = hierarchy("cpuset cpu io memory hugetlb pids rdma misc", true);
+    static V2: Hierarchy<'static> =
+        Hierarchy { unified: true, ..hierarchy(c"/sys/fs/cgroup", "cpuset cpu io memory hugetlb pids rdma misc") };
     match name {
         _ if name.ends_with("-v1") => Cgroups::V1(V1),
         _ if name.ends_with("-bare") => Cgroups::None,

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -10,6 +9,7 @@ use super::host;
 use super::probe;
 use super::runtime::{Kind, Runtime};
 use super::sandbox::Sandbox;
+use super::user;
 
 pub type Body = fn(&Sandbox);
 
@@ -25,6 +25,10 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// An ordinary user, who may make user namespaces.
+    User,
+    /// The same with ids in `/etc/subuid`, and newuidmap(1).
+    SubordinateIds,
     /// A hierarchy of cgroups where a stand-in for systemd can make scopes.
     PlaceForSystemd,
     /// systemd itself, with cgroup v2.
@@ -45,15 +49,22 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
-            Need::PlaceForSystemd => (host::controller("name=systemd").is_none() && host::unified("memory").is_none())
-                .then(|| "no hierarchy of cgroups for systemd".into()),
-            Need::Systemd => (!Path::new("/run/systemd/private").exists() || host::unified("memory").is_none())
-                .then(|| "no systemd with cgroup v2".into()),
             Need::DeviceRules => host::controller("devices")
                 .or_else(|| host::unified("memory"))
                 .is_none()
                 .then(|| "nothing enforces device rules".into()),
+            Need::PlaceForSystemd => (host::controller("name=systemd").is_none() && host::unified("memory").is_none())
+                .then(|| "no hierarchy of cgroups for systemd".into()),
+            Need::Systemd => (!std::path::Path::new("/run/systemd/private").exists()
+                || host::unified("memory").is_none())
+            .then(|| "no systemd with cgroup v2".into()),
             Need::Probe => probe::path().err(),
+            Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
+            Need::SubordinateIds => Need::User.lacking().or_else(|| {
+                let installed = std::path::Path::new("/usr/bin/newuidmap").exists();
+                let has_ids = user::user().is_ok_and(|user| user.subuid.is_some());
+                (!installed || !has_ids).then(|| "no newuidmap, or useradd gives no subordinate ids".into())
+            }),
             Need::Processors(count) => std::thread::available_parallelism()
                 .is_ok_and(|have| have.get() < count)
                 .then(|| format!("fewer than {count} processors")),

@@ -10,7 +10,8 @@ use jzon::{JsonValue, array, object};
 use super::command::{Ran, Running, eventually};
 use super::host::{self, read};
 use super::probe;
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, chown};
+use super::user::User;
 
 pub struct Container<'a> {
     sandbox: &'a Sandbox,
@@ -26,6 +27,10 @@ impl<'a> Container<'a> {
         let mut config = default_config();
         config["process"]["env"].push(sandbox.mark()).expect("env");
         config["linux"]["cgroupsPath"] = format!("/{id}").into();
+        if let Some(user) = sandbox.user() {
+            chown(&bundle, user);
+            for_user(&mut config, user);
+        }
         Container { sandbox, id, bundle, config }
     }
 
@@ -431,9 +436,25 @@ pub fn default_config() -> JsonValue {
     config
 }
 
+/// What `spec --rootless` makes different: the user is root in a user namespace of his own, there is no group 5, and
+/// he is not asked to make cgroups.
+fn for_user(config: &mut JsonValue, user: &User) {
+    let linux = &mut config["linux"];
+    for (name, id) in [("uidMappings", user.uid), ("gidMappings", user.gid)] {
+        linux[name] = array![object! { containerID: 0, hostID: id, size: 1 }];
+    }
+    linux["namespaces"].push(object! { "type": "user" }).expect("namespaces");
+    linux.remove("cgroupsPath");
+    linux.remove("resources");
+    for mount in config["mounts"].members_mut().filter(|mount| mount["type"] == "devpts") {
+        let kept = mount["options"].members().filter(|option| *option != "gid=5").cloned().collect::<Vec<_>>();
+        mount["options"] = kept.into();
+    }
+}
+
 /// Copied by a process of its own: a descriptor of ours for writing could be inherited by a child that another test
 /// makes at this moment, and the program could not be executed as long as that is open (ETXTBSY).
-fn copy_program(from: &Path, to: &Path) {
+pub(super) fn copy_program(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status().expect("cp");
     assert!(copied.success(), "cp {} {}", from.display(), to.display());
 }

@@ -12,6 +12,7 @@ mod runtime;
 mod sandbox;
 mod systemd;
 mod terminal;
+mod user;
 
 pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
@@ -22,6 +23,7 @@ pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
 pub use systemd::{Mood, Systemd};
 pub use terminal::{ConsoleSocket, Pty};
+pub use user::User;
 
 /// A line of a module's table: the function under its own name, ready for `.needs(..)` and `.differs(..)`.
 #[macro_export]
@@ -47,5 +49,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         probe::remove();
+        user::remove();
     }
 }

@@ -1,8 +1,10 @@
 //! What one test gets: directories, ids and a state directory of its own, and afterwards a look at what is left.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,9 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::command::{Ran, Running, eventually, scratch, spawn};
-use super::container::Container;
+use super::container::{Container, copy_program};
 use super::host::{self, read};
 use super::runtime::{Kind, Runtime};
+use super::user::{self, User};
 
 /// The variable by which processes of a test are known, whatever became of their parents.
 pub(super) const MARK: &str = "CONFORMANCE";
@@ -25,6 +28,8 @@ pub struct Sandbox {
     dir: PathBuf,
     count: Cell<u32>,
     ids: RefCell<Vec<String>>,
+    /// Who calls the runtime, if it is not root.
+    user: Cell<Option<&'static User>>,
 }
 
 impl Sandbox {
@@ -33,11 +38,40 @@ impl Sandbox {
         let token = format!("ct{}x{}x", std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(&token);
         fs::create_dir(&dir).expect("mkdir");
-        Sandbox { runtime, token, dir, count: Cell::new(0), ids: RefCell::new(Vec::new()) }
+        Sandbox { runtime, token, dir, count: Cell::new(0), ids: RefCell::new(Vec::new()), user: Cell::new(None) }
     }
 
     pub fn is(&self, kind: Kind) -> bool {
         self.runtime.kind == kind
+    }
+
+    /// From here on the runtime is called by an ordinary user, whose is the test's directory, too, and a copy of the
+    /// runtime in it; containers are made for him.
+    pub fn as_ordinary_user(&self) -> &'static User {
+        let user = user::user().expect("a user");
+        copy_program(&self.runtime.path, &self.users_runtime());
+        chown(&self.dir, user);
+        fs::create_dir(self.path("run")).expect("mkdir");
+        chown(&self.path("run"), user);
+        self.user.set(Some(user));
+        user
+    }
+
+    /// Who calls the runtime, if it is not root.
+    pub(super) fn user(&self) -> Option<&'static User> {
+        self.user.get()
+    }
+
+    pub fn users_runtime(&self) -> PathBuf {
+        self.path("runtime")
+    }
+
+    /// A command of his.
+    pub fn users_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let user = self.user().expect("as_ordinary_user");
+        let mut command = Command::new(program);
+        command.uid(user.uid).gid(user.gid).env("XDG_RUNTIME_DIR", self.path("run"));
+        command
     }
 
     /// A container that does not exist yet: a bundle with busybox in it, the default config, and an unused id.
@@ -84,7 +118,10 @@ impl Sandbox {
 
     /// The runtime with no option at all. Its stdin is an empty file: some give the host's null device to the user.
     pub fn bare_command(&self) -> Command {
-        let mut command = Command::new(&self.runtime.path);
+        let mut command = match self.user() {
+            Some(_) => self.users_command(self.users_runtime()),
+            None => Command::new(&self.runtime.path),
+        };
         command.env(MARK, &self.token).stdin(scratch()).current_dir(&self.dir);
         command
     }
@@ -194,6 +231,12 @@ impl Sandbox {
     pub fn wait_for_processes(&self) {
         eventually("no process of the test is left", || self.processes().is_empty());
     }
+}
+
+pub(super) fn chown(path: &Path, user: &User) {
+    let owner = format!("{}:{}", user.uid, user.gid);
+    let chowned = Command::new("chown").args(["-R", &owner]).arg(path).status();
+    assert!(chowned.expect("chown").success());
 }
 
 /// A short while for what the kernel takes away in its own time; whatever is in the list after that stays there.

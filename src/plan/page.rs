@@ -1,0 +1,195 @@
+//! Two forms of one content: a page for people, with aligned columns, or JSON, with a name for each column. Whoever
+//! fills it says everything once, so that neither form can lack what the other has.
+
+use core::fmt;
+
+use crate::json::{Style, Writer};
+use crate::sys::memory;
+
+/// What stands in a column.
+pub(super) enum Value<'v> {
+    /// Nothing at all if it is empty.
+    Text(&'v str),
+    Number(u64),
+    /// JSON has a list, people the words with blanks between them.
+    Words(&'v [&'v str]),
+    /// For JSON true or false; for people this phrase, if it is true.
+    Flag(bool, &'static str),
+}
+
+/// A column: its name and what is in it.
+pub(super) type Column<'v> = (&'static str, Value<'v>);
+
+/// The page.
+pub(super) struct Page<'w> {
+    form: Form<'w>,
+    /// Of the section: its name, unless it has been printed, and how wide its columns are.
+    name: &'static str,
+    widths: &'static [usize],
+    open: bool,
+}
+
+enum Form<'w> {
+    People(&'w mut dyn fmt::Write, fmt::Result),
+    Json(Writer<'w>),
+}
+
+/// Where the first column begins.
+const MARGIN: usize = 16;
+
+impl<'w> Page<'w> {
+    /// An empty one that is written to `out`.
+    pub(super) fn new(out: &'w mut dyn fmt::Write, as_json: bool) -> Page<'w> {
+        let form = if as_json {
+            let mut writer = Writer::new(out, Style::Pretty);
+            writer.open("{");
+            Form::Json(writer)
+        } else {
+            Form::People(out, Ok(()))
+        };
+        Page { form, name: "", widths: &[], open: false }
+    }
+
+    /// Begins a list of rows. Columns are as wide as it says, the last one as it comes.
+    pub(super) fn section(&mut self, name: &'static str, widths: &'static [usize]) {
+        self.close();
+        (self.name, self.widths, self.open) = (name, widths, true);
+        if let Form::Json(writer) = &mut self.form {
+            writer.name(name).open("[");
+        }
+    }
+
+    fn close(&mut self) {
+        if let Form::Json(writer) = &mut self.form
+            && self.open
+        {
+            writer.close("]");
+        }
+        self.open = false;
+    }
+
+    /// One row of the section.
+    pub(super) fn row(&mut self, columns: &[Column<'_>]) {
+        match &mut self.form {
+            Form::Json(writer) => {
+                writer.open("{");
+                columns.iter().for_each(|column| member(writer, column));
+                writer.close("}");
+            }
+            Form::People(out, result) => {
+                let name = core::mem::take(&mut self.name);
+                *result = result.and_then(|()| print(*out, name, columns, self.widths));
+            }
+        }
+    }
+
+    /// A value that is alone.
+    pub(super) fn one(&mut self, name: &'static str, value: Value<'_>) {
+        self.close();
+        let column = (name, value);
+        match &mut self.form {
+            Form::Json(writer) => member(writer, &column),
+            Form::People(out, result) => *result = result.and_then(|()| print(*out, name, &[column], &[])),
+        }
+    }
+
+    /// The end.
+    ///
+    /// # Errors
+    /// If `out` did not take everything.
+    pub(super) fn finish(mut self) -> fmt::Result {
+        self.close();
+        match self.form {
+            Form::Json(mut writer) => {
+                writer.close("}");
+                writer.finish()
+            }
+            Form::People(_, result) => result,
+        }
+    }
+}
+
+fn member(writer: &mut Writer<'_>, (name, value): &Column<'_>) {
+    match value {
+        Value::Text("") => {}
+        Value::Text(text) => writer.member(name, *text),
+        Value::Number(number) => writer.member(name, *number),
+        Value::Words(words) => writer.member(name, *words),
+        Value::Flag(flag, _) => writer.member(name, *flag),
+    }
+}
+
+/// A line, unless there is nothing in it: the section's name, then the columns.
+fn print(out: &mut dyn fmt::Write, name: &str, columns: &[Column<'_>], widths: &[usize]) -> fmt::Result {
+    // Blanks only come before something.
+    let mut pending = MARGIN.saturating_sub(name.len()).max(1);
+    let mut empty = true;
+    for (at, (_, value)) in columns.iter().enumerate() {
+        let text = match value {
+            Value::Text(text) => text,
+            Value::Number(number) => memory::format(format_args!("{number}")),
+            Value::Words(words) => words.iter().enumerate().fold("", |all, (at, word)| {
+                memory::format(format_args!("{all}{}{word}", if at == 0 { "" } else { " " }))
+            }),
+            Value::Flag(true, phrase) => phrase,
+            Value::Flag(false, _) => "",
+        };
+        let width = widths.get(at).copied().unwrap_or(0);
+        if text.is_empty() {
+            pending += if width > 0 { width + 2 } else { 0 };
+            continue;
+        }
+        if core::mem::take(&mut empty) {
+            out.write_str(name)?;
+        }
+        for _ in 0..pending {
+            out.write_str(" ")?;
+        }
+        // What is written is the caller's: a line feed in it is no new line.
+        text.split('\n').enumerate().try_for_each(|(at, line)| {
+            out.write_str(if at == 0 { "" } else { "\\n" })?;
+            out.write_str(line)
+        })?;
+        pending = width.saturating_sub(text.chars().count()) + 2;
+    }
+    if empty { Ok(()) } else { out.write_str("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(fill: impl Fn(&mut Page<'_>)) -> [String; 2] {
+        [false, true].map(|as_json| {
+            let mut out = String::new();
+            let mut page = Page::new(&mut out, as_json);
+            fill(&mut page);
+            page.finish().expect("written");
+            out
+        })
+    }
+
+    #[test]
+    fn the_same_for_people_and_programs() {
+        let [text, json] = both(|page| {
+            page.one("id", Value::Text("x"));
+            page.section("mounts", &[6, 4]);
+            page.row(&[("on", Value::Text("/")), ("type", Value::Text("")), ("options", Value::Words(&["a", "b"]))]);
+            page.row(&[("on", Value::Text("/longer")), ("late", Value::Flag(true, "late")), ("n", Value::Number(7))]);
+            page.section("none", &[]);
+            page.one("rest", Value::Text("a\nb"));
+        });
+        let expected = "id              x\n\
+                        mounts          /             a b\n                /longer  late  7\n\
+                        rest            a\\nb\n";
+        assert_eq!(text, expected);
+        let json = jzon::parse(&json).expect("JSON");
+        let expected = jzon::object! {
+            id: "x",
+            mounts: [{ on: "/", options: ["a", "b"] }, { on: "/longer", late: true, n: 7 }],
+            none: [],
+            rest: "a\nb",
+        };
+        assert_eq!(json, expected);
+    }
+}
