@@ -16,6 +16,7 @@ pub mod id;
 mod idmap;
 pub mod kill;
 pub mod list;
+mod notify;
 pub mod pause;
 pub mod process;
 pub mod ps;
@@ -26,10 +27,11 @@ pub mod update;
 use core::ffi::CStr;
 
 use crate::cgroup::{self, Cgroup, systemd};
-use crate::error::Result;
+use crate::error::{Context as _, Result};
 use crate::host::{self, Cgroups};
 use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
+use crate::sys::{AsFd, OwnedFd, socket};
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";
@@ -91,6 +93,8 @@ pub struct CreateRequest {
     pub console_socket: Option<&'static CStr>,
     /// Where init's pid is written.
     pub pid_file: Option<&'static CStr>,
+    /// The socket that gets a pidfd of init.
+    pub pidfd_socket: Option<&'static CStr>,
     /// How many of the caller's descriptors, from 3 on, the container gets.
     pub preserve_fds: u32,
     /// `run` returns once the container is started.
@@ -114,6 +118,21 @@ fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<(
     let stopped = systemd::stop(&context.start, context.systemd_owner(), unit);
     cgroup.remove()?;
     stopped
+}
+
+/// A path for a message.
+fn text(path: &CStr) -> &str {
+    path.to_str().unwrap_or("?")
+}
+
+/// Connects to who wants a pidfd.
+fn connect_for_pidfd(path: &CStr) -> Result<OwnedFd> {
+    socket::connect_stream(path).context("connect to the pidfd socket", text(path))
+}
+
+/// Sends a pidfd, with the word that runc sends with it.
+fn send_pidfd(socket: &OwnedFd, word: &str, pidfd: &OwnedFd) -> Result<()> {
+    socket::send_fd(socket.as_fd(), word.as_bytes(), pidfd.as_fd()).context("send", "the pidfd of the process")
 }
 
 /// The container's cgroup, as its state has it: where it is on this machine.

@@ -21,6 +21,7 @@ const SIGCHLD: u32 = 17;
 const SIGKILL: u32 = 9;
 
 /// What hooks are given.
+#[derive(Clone, Copy)]
 pub struct Runner<'a> {
     /// Which there are.
     pub hooks: Hooks<'a>,
@@ -28,8 +29,8 @@ pub struct Runner<'a> {
     state: &'a str,
     /// The bundle: where they start, if it can be reached.
     bundle: &'static CStr,
-    /// Open files instead of the pipe that we read.
-    output: [Option<OwnedFd>; 2],
+    /// Open files instead of the pipe that we read, for as long as we live.
+    output: [Option<BorrowedFd<'static>>; 2],
 }
 
 /// Why a hook failed.
@@ -56,7 +57,8 @@ impl<'a> Runner<'a> {
             let Some(path) = path else { continue };
             let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY;
             let opened = file::openat(CWD, path, flags, Mode::from_raw_mode(0o700));
-            *file = Some(opened.context("open for the output of hooks", path.to_str().unwrap_or("?"))?);
+            let opened = opened.context("open for the output of hooks", path.to_str().unwrap_or("?"))?;
+            *file = Some(fd::inherited(opened.leak()));
         }
         Ok(Runner { hooks, state, bundle, output })
     }
@@ -170,7 +172,7 @@ impl<'a> Runner<'a> {
             }
             fd::dup_to_standard(stdin, 0)?;
             for (number, file) in (1..).zip(&self.output) {
-                fd::dup_to_standard(file.as_ref().unwrap_or(stdout), number)?;
+                fd::dup_to_standard(file.unwrap_or(stdout.as_fd()), number)?;
             }
             // Those that the container keeps are not the hook's.
             fd::cloexec_from(3)

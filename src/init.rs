@@ -144,7 +144,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
     rootfs.make_devices()?;
     // Before the sysctls, which may be those of a network device that a hook brings.
-    if let Some(runner) = inherited.hooks.as_ref().filter(|_| hooked) {
+    if let Some(runner) = inherited.hooks.filter(|_| hooked) {
         if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime]) {
             let _ = inherited.link.ready();
             if inherited.link.wait(Step::Hooked).is_none() {
@@ -207,7 +207,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
     let program = exec::find(&plan.process)?;
     let args = process::Vector::new(plan.process.args);
-    let env = exec::environment(&plan.process, &[home]);
+    let env = exec::environment(&plan.process, home);
 
     exec::reset_signals(ignored, inherited.signal_mask);
     let _ = inherited.link.ready();

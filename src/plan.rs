@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// NOTIFY_SOCKET of the caller's environment, and the directory on the host that is mounted there.
+    pub notify: Option<[&'a str; 2]>,
     /// Who calls, if it is not root.
     pub caller: Option<Caller>,
     /// The cgroup below which he may make one.
@@ -127,14 +129,17 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if spec.oci_version.is_none() {
         return Err(missing("ociVersion"));
     }
-    let process = spec.process.ok_or_else(|| missing("process"))?;
+    let process = *spec.process.ok_or_else(|| missing("process"))?;
+    let (process, mounts) =
+        request.notify.map_or((process, spec.mounts), |notify| notified(process, spec.mounts, notify));
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
-    let mut process = process::plan(process, request.listen_fds, request.security)?;
+    let mut process = process::plan(&process, request.listen_fds, request.security)?;
     process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    process.user.keep_groups = identity::keeps_groups(&spec.annotations);
     process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
     let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
     for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
@@ -169,7 +174,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         id: request.id,
         namespaces,
         cgroup,
-        mounts: mount::plan(spec.mounts, root.propagation)?,
+        mounts: mount::plan(mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths)?,
@@ -183,6 +188,23 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
     })
+}
+
+/// The container's own NOTIFY_SOCKET, in a directory where the supervisor's is on the host.
+fn notified<'a>(
+    process: spec::Process<'a>,
+    mounts: &'a [spec::Mount<'a>],
+    [path, host]: [&'a str; 2],
+) -> (spec::Process<'a>, &'a [spec::Mount<'a>]) {
+    let variable = memory::format(format_args!("NOTIFY_SOCKET={path}/notify"));
+    let mount = spec::Mount {
+        destination: Some(path),
+        kind: Some("bind"),
+        source: Some(host),
+        options: Some(&["bind", "ro", "nosuid", "nodev", "noexec"]),
+        ..spec::Mount::default()
+    };
+    (spec::Process { env: exec::both(process.env, &[variable]), ..process }, exec::both(mounts, &[mount]))
 }
 
 /// What the config may ask for and we cannot do: refused by name rather than ignored.

@@ -202,17 +202,6 @@ impl<'a> Cgroup<'a> {
         doors.tasks.push((tasks, *place)).map_err(|_| Error::because("enter cgroup", self.path, "over 32 hierarchies"))
     }
 
-    /// Moves a process from outside into all hierarchies, at the price of the lock: where the kernel has no
-    /// CLONE_INTO_CGROUP (before 5.7), and for processes that we did not clone.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn join(&self, pid: i32) -> Result<()> {
-        let mut digits = [0; 20];
-        let pid = crate::sys::decimal(u64::from(pid.unsigned_abs()), &mut digits);
-        self.places.iter().try_for_each(|place| place.write("cgroup.procs", pid).map_err(|errno| refused(place, errno)))
-    }
-
     /// Writes limits of a cgroup that exists.
     ///
     /// # Errors

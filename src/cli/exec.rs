@@ -45,6 +45,7 @@ fn request(given: &Given) -> Result<ExecRequest, Failure> {
 fn process(given: &Given, args: &'static [&'static CStr]) -> Result<Request<'static>> {
     let capabilities = each(given, &verbs::CAP, "unknown capability", identity::capability)?;
     Ok(Request {
+        listen_fds: 0,
         args,
         env: each(given, &verbs::ENV, "it is not UTF-8", Some)?,
         capabilities: capabilities.iter().fold(0, |set, bit| set | 1 << bit),

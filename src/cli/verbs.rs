@@ -79,6 +79,7 @@ pub static VERBS: &[Verb] = &[
             NO_PIVOT,
             NO_SUBREAPER,
             PID_FILE,
+            PIDFD_SOCKET,
             PRESERVE_FDS,
         ],
         order: Order::Anywhere,
@@ -88,7 +89,17 @@ pub static VERBS: &[Verb] = &[
         name: "create",
         summary: "make a container, ready to be started",
         words: ID,
-        options: &[BUNDLE, CONFIG, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PRESERVE_FDS],
+        options: &[
+            BUNDLE,
+            CONFIG,
+            CONSOLE_SOCKET,
+            NO_NEW_KEYRING,
+            NO_PIVOT,
+            NO_SUBREAPER,
+            PID_FILE,
+            PIDFD_SOCKET,
+            PRESERVE_FDS,
+        ],
         order: Order::Anywhere,
         run: create::run,
     },
@@ -279,7 +290,7 @@ pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be 
 pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
 pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
 pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
-pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the command there");
+pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the process there");
 pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
 pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "under this label of SELinux");
 pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };

@@ -9,9 +9,10 @@ use super::exe::{self, Protected};
 use super::filter;
 use super::foreground::{self, Init};
 use super::idmap;
+use super::notify::{self, Notify};
 use super::process::Stat;
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, hooks};
+use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
@@ -49,12 +50,16 @@ pub fn create(context: &super::Context, request: &CreateRequest) -> Result<()> {
 pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     let made = make(context, request, Until::Started)?.poststart()?;
     if request.detach {
+        if let Some(notify) = &made.notify {
+            notify.wait(made.init.pidfd.as_fd(), made.init.pid)?;
+        }
         return Ok(0);
     }
     fd::close_dropped();
+    let notify = made.notify.as_ref();
     let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master)?,
-        None => foreground::supervise(&made.init)?,
+        Some(master) => foreground::relay(&made.init, master, notify)?,
+        None => foreground::supervise(&made.init, notify)?,
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -93,6 +98,7 @@ struct Made<'a> {
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
+    notify: Option<Notify>,
 }
 
 impl<'a> Made<'a> {
@@ -118,7 +124,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     process::umask(0);
 
     let bundle = open_bundle(request)?;
-    let Decided { spec, plan, place, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
+    let Decided { spec, plan, place, supervisor, rootless } = decide(context, request, bundle.as_fd(), listen_fds)?;
     check_terminal(plan, request, until)?;
     if log::enabled(log::Level::Debug) {
         show(context, plan, &place, false).lines().for_each(|line| debug!("{line}"));
@@ -131,6 +137,7 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         until,
         plan,
         spec,
+        supervisor,
         rootless,
         cgroups: place.cgroups,
         cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
@@ -177,6 +184,8 @@ struct Decided {
     spec: &'static spec::Spec<'static>,
     plan: &'static Plan<'static>,
     place: Place,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
     /// Whether the caller is not root.
     rootless: bool,
 }
@@ -191,6 +200,14 @@ fn decide(
     let spec = spec::parse(config)?;
     let caller = Caller::find(context.start.euid)?;
     let place = Place::find(context, spec, caller.is_some())?;
+    let supervisor = notify::wanted(context);
+    let notify = match supervisor {
+        Some(path) => {
+            let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
+            Some([text(path), host])
+        }
+        None => None,
+    };
     let plan = memory::keep(plan::compile(
         spec,
         &place.cgroups,
@@ -202,12 +219,13 @@ fn decide(
             systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
             listen_fds,
             preserve_fds: request.preserve_fds,
+            notify,
             caller,
             cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
         },
     )?);
-    Ok(Decided { spec, plan, place, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
+    Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
 }
 
 /// Where the container's cgroup may be.
@@ -245,6 +263,8 @@ struct Maker<'r, 'a> {
     plan: &'a Plan<'a>,
     /// As the config has it: what `exec` and hooks will need.
     spec: &'a spec::Spec<'a>,
+    /// NOTIFY_SOCKET.
+    supervisor: Option<&'static CStr>,
     /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
     rootless: bool,
     cgroups: Cgroups<'a>,
@@ -293,7 +313,23 @@ impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let (context, unit) = (*self.context, self.unit());
         let mut undo = Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None };
+        let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
+        // To be undone with all the rest if that is refused.
+        let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
+        let Some(dir) = &undo.dir else { return Err(self.incomplete()) };
+        let notify = match self.supervisor {
+            Some(supervisor) => {
+                notify::make_directory(dir)?;
+                if self.until == Until::Started { Notify::listen(dir, supervisor)? } else { None }
+            }
+            None => None,
+        };
         let master = self.make_or_undo(&mut undo, bundle, exe)?;
+        if let Some(init) = &undo.init {
+            for socket in pidfd_sockets.iter().flatten() {
+                send_pidfd(socket, "standard", &init.pidfd)?;
+            }
+        }
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
@@ -301,10 +337,23 @@ impl<'a> Maker<'_, 'a> {
                     scope.release();
                 }
                 dir.unlock();
-                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take() })
+                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take(), notify })
             }
-            _ => Err(Error::because("create", self.request.id, "something is missing")),
+            _ => Err(self.incomplete()),
         }
+    }
+
+    #[cold]
+    fn incomplete(&self) -> Error {
+        Error::because("create", self.request.id, "something is missing")
+    }
+
+    /// crun's annotation for the same.
+    fn pidfd_receiver(&self) -> Result<Option<OwnedFd>> {
+        let Some(path) = self.plan.annotations.get("run.oci.pidfd_receiver") else { return Ok(None) };
+        let path =
+            memory::cstr(path).ok_or(Error::because("connect to the pidfd socket", path, "contains a NUL byte"))?;
+        connect_for_pidfd(path).map(Some)
     }
 
     fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
@@ -414,7 +463,7 @@ impl<'a> Maker<'_, 'a> {
                     console_size: console.ours.as_ref().and_then(|_| foreground::caller_size()),
                     start,
                     answer,
-                    hooks: undo.hooks.take(),
+                    hooks: undo.hooks,
                     signal_mask,
                 };
                 init::main(plan, inherited)
@@ -442,7 +491,7 @@ impl<'a> Maker<'_, 'a> {
         }
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
-        self.record_and_start(&mut state, dir, init, undo.hooks.as_ref(), &parent)?;
+        self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
         console.ours.map(|socket| receive_master(&socket)).transpose()
     }
 
@@ -452,7 +501,7 @@ impl<'a> Maker<'_, 'a> {
         state: &mut State<'a>,
         dir: &StateDir,
         init: &Init,
-        hooks: Option<&Runner<'a>>,
+        hooks: Option<Runner<'a>>,
         link: &link::Parent,
     ) -> Result<()> {
         if self.plan.namespaces.maps.is_none() {
@@ -708,8 +757,4 @@ fn absolute(path: &'static CStr) -> Result<&'static str> {
 fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
     let root = root.to_str().unwrap_or("?");
     if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
-}
-
-fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
 }

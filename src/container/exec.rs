@@ -16,6 +16,7 @@ use super::filter;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
 use super::state::{Lock, State, StateDir};
+use super::{connect_for_pidfd, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
@@ -23,7 +24,7 @@ use crate::init::enter::{self, Entering, set_oom_score};
 use crate::link::{self, Report};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security, socket};
+use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security};
 use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
@@ -80,8 +81,9 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = memory::keep(self::plan(request, &state, config, document)?);
+    let planned = memory::keep(self::plan(request, &state, config, document, listen_fds)?);
     planned.seccomp = seccomp;
+    planned.user.keep_groups = plan::identity::keeps_groups(&state.annotations);
     // Whoever makes the process is to be there, too.
     if let Some(initial) = planned.scheduling.affinity.initial {
         sched::sched_setaffinity(0, initial).context("sched_setaffinity", "process.execCPUAffinity.initial")?;
@@ -98,19 +100,17 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         // Before the command can ask; later changes are passed on.
         planned.terminal = Some(foreground::caller_size());
     }
-    let pidfd_socket = request.pidfd_socket.map(connect).transpose()?;
+    let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
     let rootless = context.start.euid != 0;
     let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup, rootless };
-    let added = adding.spawn(doors, console.theirs, [preserve_fds, listen_fds])?;
+    let added = adding.spawn(doors, console.theirs, preserve_fds)?;
 
     let finish = || {
         if let Some(path) = request.pid_file {
             write_pid_file(path, added.pid)?;
         }
         if let Some(socket) = &pidfd_socket {
-            // The word that runc sends with it.
-            let sent = socket::send_fd(socket.as_fd(), b"setns", added.pidfd.as_fd());
-            sent.context("send", "the pidfd of the process")?;
+            send_pidfd(socket, "setns", &added.pidfd)?;
         }
         console.ours.as_ref().map(receive_master).transpose()
     };
@@ -120,8 +120,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     fd::close_dropped();
     match &master {
-        Some(master) => foreground::relay(&added, master),
-        None => foreground::supervise(&added),
+        Some(master) => foreground::relay(&added, master, None),
+        None => foreground::supervise(&added, None),
     }
 }
 
@@ -131,12 +131,14 @@ fn plan(
     state: &State<'static>,
     config: &spec::Process<'static>,
     document: Option<(&'static str, &'static spec::Process<'static>)>,
+    listen_fds: u32,
 ) -> Result<plan::process::Process<'static>> {
     let labels = |process: &spec::Process<'static>| [process.apparmor_profile, process.selinux_label];
     let of_document = document.map_or([None; 2], |(_, process)| labels(process));
     let named = [labels(config), of_document, [request.process.apparmor, request.process.selinux]];
     let security = if plan::label::is_any(named.as_flattened()) { host::security() } else { Default::default() };
-    let mut planned = plan::exec::plan(config, document, &plan::exec::Request { security, ..request.process })?;
+    let wanted = plan::exec::Request { security, listen_fds, ..request.process };
+    let mut planned = plan::exec::plan(config, document, &wanted)?;
     planned.scheduling.add(state.memory_policy, state.personality.as_ref())?;
     Ok(planned)
 }
@@ -162,11 +164,6 @@ fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'s
     Ok((name, memory::keep(document)))
 }
 
-fn connect(path: &'static CStr) -> Result<OwnedFd> {
-    socket::connect_stream(path)
-        .context_with("connect to the pidfd socket", format_args!("{}", path.to_bytes().escape_ascii()))
-}
-
 /// What failed after the process was there takes it away again.
 fn end(added: &Init) {
     const SIGKILL: u32 = 9;
@@ -187,12 +184,7 @@ struct Adding<'s> {
 
 impl Adding<'_> {
     /// Returns when the process has become the command.
-    fn spawn(
-        self,
-        mut doors: Doors<'static>,
-        console: Option<OwnedFd>,
-        [preserve_fds, listen_fds]: [u32; 2],
-    ) -> Result<Init> {
+    fn spawn(self, mut doors: Doors<'static>, console: Option<OwnedFd>, preserve_fds: u32) -> Result<Init> {
         let ignored = Stat::own()?.ignored;
         let (link, theirs) = link::pair()?;
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
@@ -214,7 +206,6 @@ impl Adding<'_> {
                     keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
                     console,
                     preserve_fds,
-                    listen_fds,
                     ignored,
                     signal_mask,
                 };

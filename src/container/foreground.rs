@@ -1,10 +1,11 @@
 //! `run` without `--detach`: the runtime stays, hands signals on to the container, reaps what dies, and relays between
 //! the caller's terminal and the container's. Idle, it is one blocked system call.
 
+use super::notify::Notify;
 use crate::error::{Context, Errno, Result};
 use crate::sys::event::{PollFd, PollFlags, poll};
 use crate::sys::process::{self, SignalSet};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal, time};
 
 pub(super) const SIGCHLD: u32 = 17;
 const SIGWINCH: u32 = 28;
@@ -30,6 +31,21 @@ impl Init {
         }
     }
 
+    /// Handles the signals that have come; the exit code of init, if it has ended. `resized` is what to do when the
+    /// caller's terminal has another size.
+    fn read_signals(&self, signals: &OwnedFd, resized: &dyn Fn()) -> Result<Option<i32>> {
+        let mut code = None;
+        while let Some(signal) = process::read_signal(signals.as_fd()).context("read", "signals")? {
+            match signal {
+                SIGCHLD if code.is_none() => code = self.reap()?,
+                SIGCHLD => {}
+                SIGWINCH => resized(),
+                signal => self.forward(signal),
+            }
+        }
+        Ok(code)
+    }
+
     /// A signal that came to us is meant for the container; that it has just ended shows when it is reaped.
     fn forward(&self, signal: u32) {
         let _ = process::pidfd_send_signal(self.pidfd.as_fd(), signal);
@@ -37,7 +53,12 @@ impl Init {
 }
 
 /// Waits for the end of the container without a terminal. All signals are blocked.
-pub(super) fn supervise(init: &Init) -> Result<i32> {
+pub(super) fn supervise(init: &Init, notify: Option<&Notify>) -> Result<i32> {
+    if let Some(notify) = notify
+        && let Some(code) = until_ready(init, notify)?
+    {
+        return Ok(code);
+    }
     // If it has ended before we look, SIGCHLD is there: it is blocked since before the clone.
     loop {
         match process::wait_signal(ALL).context("rt_sigtimedwait", "")? {
@@ -51,11 +72,28 @@ pub(super) fn supervise(init: &Init) -> Result<i32> {
     }
 }
 
+/// The same until the container says that it is ready; its exit code, if it never does.
+fn until_ready(init: &Init, notify: &Notify) -> Result<Option<i32>> {
+    let signals = process::signalfd(ALL).context("signalfd4", "")?;
+    // It may have ended before we looked.
+    let mut code = init.reap()?;
+    while code.is_none() {
+        if time::wait_two(notify.fd(), signals.as_fd()).context("poll", "")? {
+            if notify.is_ready(init.pid) {
+                return Ok(None);
+            }
+        } else {
+            code = init.read_signals(&signals, &|| {})?;
+        }
+    }
+    Ok(code)
+}
+
 /// The same with the container's terminal, whose other side is `master`.
-pub(super) fn relay(init: &Init, master: &OwnedFd) -> Result<i32> {
+pub(super) fn relay(init: &Init, master: &OwnedFd, notify: Option<&Notify>) -> Result<i32> {
     let signals = process::signalfd(ALL).context("signalfd4", "")?;
     let caller = CallersTerminal::take(master.as_fd());
-    let result = Relay::new(master.as_fd()).run(init, &signals);
+    let result = Relay::new(master.as_fd(), notify).run(init, &signals);
     // What the container wrote last is out; now the terminal is the caller's again.
     drop(caller);
     result
@@ -139,13 +177,15 @@ struct Relay<'fd> {
     master: BorrowedFd<'fd>,
     input: Flow,
     output: Flow,
+    /// As long as the container may say that it is ready.
+    notify: Option<&'fd Notify>,
 }
 
 impl<'fd> Relay<'fd> {
-    fn new(master: BorrowedFd<'fd>) -> Relay<'fd> {
+    fn new(master: BorrowedFd<'fd>, notify: Option<&'fd Notify>) -> Relay<'fd> {
         // A container that does not read its terminal must not keep us from writing its output.
         let _ = fd::set_nonblocking(master);
-        Relay { master, input: Flow::new(), output: Flow::new() }
+        Relay { master, input: Flow::new(), output: Flow::new(), notify }
     }
 
     /// Until init has ended and its last output is written.
@@ -158,9 +198,12 @@ impl<'fd> Relay<'fd> {
                 self.flush();
                 return Ok(code);
             }
-            let [signalled, stdin, master, stdout] = self.wait(signals)?;
+            let [signalled, stdin, master, stdout, notified] = self.wait(signals)?;
             if signalled {
-                code = self.signals(init, signals)?;
+                code = init.read_signals(signals, &|| copy_size(self.master))?;
+            }
+            if notified && self.notify.is_some_and(|notify| notify.is_ready(init.pid)) {
+                self.notify = None;
             }
             if stdin {
                 self.input.fill(fd::standard(0));
@@ -176,7 +219,7 @@ impl<'fd> Relay<'fd> {
 
     /// Waits until something can be done: a signal is there, input can be read, the master can be read or written,
     /// output can be written.
-    fn wait(&self, signals: &OwnedFd) -> Result<[bool; 4]> {
+    fn wait(&self, signals: &OwnedFd) -> Result<[bool; 5]> {
         let wanted = |condition, flags| if condition { flags } else { PollFlags::empty() };
         let master = wanted(self.output.open && self.output.is_empty(), PollFlags::IN)
             | wanted(!self.input.is_empty(), PollFlags::OUT);
@@ -185,9 +228,10 @@ impl<'fd> Relay<'fd> {
             (fd::standard(0), wanted(self.input.open && self.input.is_empty(), PollFlags::IN)),
             (self.master, master),
             (fd::standard(1), wanted(!self.output.is_empty(), PollFlags::OUT)),
+            (self.notify.map_or(self.master, Notify::fd), wanted(self.notify.is_some(), PollFlags::IN)),
         ];
         // What we do not ask for is left out altogether, since poll(2) reports a hang-up unasked, again and again.
-        let mut fds = heapless::Vec::<PollFd<'_>, 4>::new();
+        let mut fds = heapless::Vec::<PollFd<'_>, 5>::new();
         for (fd, flags) in interests {
             if !flags.is_empty() {
                 let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
@@ -205,19 +249,6 @@ impl<'fd> Relay<'fd> {
         if self.output.open && self.output.is_empty() {
             self.output.fill(self.master);
         }
-    }
-
-    fn signals(&self, init: &Init, signals: &OwnedFd) -> Result<Option<i32>> {
-        let mut code = None;
-        while let Some(signal) = process::read_signal(signals.as_fd()).context("read", "signals")? {
-            match signal {
-                SIGCHLD if code.is_none() => code = init.reap()?,
-                SIGCHLD => {}
-                SIGWINCH => copy_size(self.master),
-                signal => init.forward(signal),
-            }
-        }
-        Ok(code)
     }
 
     /// Writes what the terminal still holds. The master does not block, so this ends.

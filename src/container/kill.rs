@@ -45,12 +45,13 @@ static NAMES: [&str; 31] = [
     "PWR", "SYS",
 ];
 
-/// The number of a signal: `15`, `TERM`, `SIGTERM`, `sigterm`, `RTMIN+1`, `RTMAX-1`.
+/// The number of a signal: `15`, `TERM`, `SIGTERM`, `sigterm`, `RTMIN+1`, `RTMAX-1`; or `0`, which only asks whether
+/// there is somebody who could get one.
 #[must_use]
 pub fn signal_number(word: &[u8]) -> Option<u32> {
     let word = core::str::from_utf8(word).ok()?;
     if word.starts_with(|first: char| first.is_ascii_digit()) {
-        return word.parse().ok().filter(|number| (1..=RTMAX).contains(number));
+        return word.parse().ok().filter(|number| *number <= RTMAX);
     }
     let name = without_prefix(word, "SIG").unwrap_or(word);
     if let Some(number) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
@@ -85,6 +86,7 @@ mod tests {
     #[test]
     fn signals_by_name_and_number() {
         for (word, number) in [
+            ("0", 0),
             ("1", 1),
             ("64", 64),
             ("TERM", 15),
@@ -103,21 +105,9 @@ mod tests {
         ] {
             assert_eq!(signal_number(word.as_bytes()), Some(number), "{word}");
         }
-        for word in [
-            "",
-            "0",
-            "65",
-            "9x",
-            "-9",
-            "SIG",
-            "SIGSIGTERM",
-            "TERMX",
-            "RTMIN+31",
-            "RTMAX-31",
-            "RTMIN-1",
-            "RTMIN++1",
-            "é",
-        ] {
+        for word in
+            ["", "65", "9x", "-9", "SIG", "SIGSIGTERM", "TERMX", "RTMIN+31", "RTMAX-31", "RTMIN-1", "RTMIN++1", "é"]
+        {
             assert_eq!(signal_number(word.as_bytes()), None, "{word}");
         }
         assert_eq!(signal_number(b"\xff"), None);

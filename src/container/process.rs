@@ -140,6 +140,12 @@ impl Process {
         Ok(stat.map(|stat| Process { pid, pidfd, stat }))
     }
 
+    /// Its descriptor, to wait for its end.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
     /// Its descriptor.
     #[must_use]
     pub fn into_pidfd(self) -> OwnedFd {

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::notify::{self, Notify};
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, StateDir, Status};
 use super::{Context, delete, hooks};
 use crate::error::{Context as _, Error, Result};
@@ -12,28 +13,42 @@ use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{AsFd, Errno, OwnedFd, process};
 use crate::warn;
 
-/// Lets init execute the container's process. Of two that try, the one that removes the fifo's name wins.
+/// Lets init execute the container's process, and waits for what it was asked to wait for. Of two that try, the one that removes the fifo's name wins.
 ///
 /// # Errors
 /// If there is no such container, or it is not in the state `created`. If a hook fails, which ends the container.
 pub fn start(context: &Context, id: &'static str) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
+    let notify = match notify::wanted(context) {
+        Some(supervisor) => Notify::listen(&dir, supervisor)?,
+        None => None,
+    };
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.
-    match open(&dir, EXEC_FIFO, OFlags::WRONLY | OFlags::NOFOLLOW) {
-        Err(Errno::LOOP) => {}
-        fifo => return release(&dir, id, fifo),
+    let mut answer = None;
+    let fifo = match open(&dir, EXEC_FIFO, OFlags::WRONLY | OFlags::NOFOLLOW) {
+        Err(Errno::LOOP) => {
+            // Only a link to the fifo: init answers.
+            answer = Some(open(&dir, ANSWER_FIFO, OFlags::RDONLY).context("open", "answer.fifo")?);
+            open(&dir, EXEC_FIFO, OFlags::WRONLY)
+        }
+        fifo => fifo,
+    };
+    release(&dir, id, fifo)?;
+    if answer.is_none() && notify.is_none() {
+        return Ok(());
     }
-    // Only a link to the fifo.
-    let answer = open(&dir, ANSWER_FIFO, OFlags::RDONLY).context("open", "answer.fifo")?;
-    release(&dir, id, open(&dir, EXEC_FIFO, OFlags::WRONLY))?;
     let state = dir.read()?.ok_or_else(|| not_running(id))?;
-    // Nobody has to wait for hooks, least of all who deletes the container.
+    let init = state.init()?;
+    // Nobody has to wait for what we wait for, least of all who deletes the container.
     dir.unlock();
-    let started = link::hear_answer(answer.as_fd()).and_then(|()| match hooks::remembered(&state)? {
-        Some(runner) => runner.run(Stage::Poststart, state.pid, &|| Ok(())),
-        None => Ok(()),
-    });
-    started.inspect_err(|_| {
+    let finish = || {
+        answer.map_or(Ok(()), |answer| link::hear_answer(answer.as_fd()))?;
+        if let (Some(notify), Some(init)) = (&notify, &init) {
+            notify.wait(init.pidfd(), state.pid)?;
+        }
+        hooks::remembered(&state)?.map_or(Ok(()), |runner| runner.run(Stage::Poststart, state.pid, &|| Ok(())))
+    };
+    finish().inspect_err(|_| {
         if let Err(error) = delete::delete(context, id, true) {
             warn!("{error}");
         }

@@ -32,8 +32,6 @@ pub struct Entering<'a> {
     pub console: Option<OwnedFd>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
-    /// How many of them are the caller's LISTEN_FDS.
-    pub listen_fds: u32,
     /// The signals that the caller ignores, bit 0 for the first.
     pub ignored: u32,
     /// The signal mask that the caller had.
@@ -91,8 +89,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::find(planned)?;
     let args = process::Vector::new(planned.args);
-    let [count, pid] = listening(entering.listen_fds);
-    let env = exec::environment(planned, &[home, count, pid]);
+    let env = exec::environment(planned, home);
     exec::reset_signals(entering.ignored, entering.signal_mask);
     if !link.ready() {
         // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
@@ -132,14 +129,4 @@ pub fn set_oom_score(planned: &Process<'_>) -> Result<()> {
     file::put(CWD, c"/proc/self/oom_score_adj", text.as_bytes())
         .context("write", "/proc/self/oom_score_adj")
         .map_err(|error| error.hint("lowering it needs CAP_SYS_RESOURCE"))
-}
-
-/// What sd_listen_fds(3) wants to see. Only now we know our number in the container.
-fn listening(count: u32) -> [Option<&'static CStr>; 2] {
-    if count == 0 {
-        return [None; 2];
-    }
-    let count = memory::format(format_args!("LISTEN_FDS={count}"));
-    let pid = memory::format(format_args!("LISTEN_PID={}", process::getpid()));
-    [memory::cstr(count), memory::cstr(pid)]
 }

@@ -101,13 +101,19 @@ fn regular(path: &CStr) -> Result<()> {
     Err(Error::errno("the path", memory::format(format_args!("`{word}` is not a regular file")), Errno::PERM))
 }
 
-/// The environment, and what is only known now.
-pub(super) fn environment(process: &Process<'_>, more: &[Option<&'static CStr>]) -> process::Vector {
+/// The environment, and what is only known now: HOME, and the number that sd_listen_fds(3) compares with its own.
+pub(super) fn environment(process: &Process<'_>, home: Option<&'static CStr>) -> process::Vector {
+    let pid = if process.listens {
+        memory::cstr(memory::format(format_args!("LISTEN_PID={}", process::getpid())))
+    } else {
+        None
+    };
+    let more = [home, pid];
     if more.iter().all(Option::is_none) {
         return process::Vector::new(process.env);
     }
     let mut env = Growing::new();
-    process.env.iter().copied().chain(more.iter().copied().flatten()).for_each(|entry| env.push(entry));
+    process.env.iter().copied().chain(more.into_iter().flatten()).for_each(|entry| env.push(entry));
     process::Vector::new(env.as_slice())
 }
 

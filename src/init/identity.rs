@@ -13,7 +13,7 @@ use crate::warn;
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such; or, if it has
 /// none, the user.
 pub(super) fn become_root(user: &User<'_>) -> Result<()> {
-    match security::setgroups(&[]) {
+    match if user.keep_groups { Ok(()) } else { security::setgroups(&[]) } {
         // A namespace may deny it for good: user_namespaces(7).
         Ok(()) | Err(Errno::PERM) => {}
         Err(errno) => return Err(Error::errno("setgroups", "of the user namespace's root", errno)),
@@ -59,7 +59,7 @@ pub(super) fn drop_privileges(planned: &Process<'_>) -> Result<()> {
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
     drop_bounding(capabilities.bounding)?;
-    match security::setgroups(user.groups) {
+    match if user.keep_groups { Ok(()) } else { security::setgroups(user.groups) } {
         Ok(()) => {}
         Err(Errno::PERM) if is_denied_groups()? => {
             if !user.groups.is_empty() {

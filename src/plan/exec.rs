@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub cwd: Option<&'a str>,
     pub terminal: Option<bool>,
     pub no_new_privs: bool,
+    /// LISTEN_FDS of the caller's environment.
+    pub listen_fds: u32,
     /// `process.apparmorProfile` and `process.selinuxLabel` instead of the config's.
     pub apparmor: Option<&'a str>,
     pub selinux: Option<&'a str>,
@@ -91,9 +93,9 @@ pub fn plan<'a>(
     wanted.user = Some(user);
 
     let planned = if request.args.is_empty() {
-        process::plan(&wanted, 0, request.security)
+        process::plan(&wanted, request.listen_fds, request.security)
     } else {
-        process::with_args(&wanted, memory::copy(request.args), 0, request.security)
+        process::with_args(&wanted, memory::copy(request.args), request.listen_fds, request.security)
     };
     let mut planned = planned.map_err(|error: Error| error.doing(document))?;
     // Never inheritable, and so not ambient: a file with inheritable capabilities would give what nobody asked for
@@ -121,7 +123,7 @@ fn or_of_config<'a>(given: &spec::Process<'a>, config: &spec::Process<'a>) -> sp
     }
 }
 
-fn both<'a, T: Copy + 'a>(first: &'a [T], then: &'a [T]) -> &'a [T] {
+pub(super) fn both<'a, T: Copy + 'a>(first: &'a [T], then: &[T]) -> &'a [T] {
     if then.is_empty() {
         return first;
     }

@@ -1,12 +1,13 @@
 //! `hooks`: programs to run at points of the container's life. What they do is theirs; what they are is checked here.
 
 use core::ffi::CStr;
+use core::fmt;
 
 use super::cstr;
 use crate::error::{Error, Result};
 use crate::json::Map;
 use crate::spec;
-use crate::sys::memory::Growing;
+use crate::sys::memory::{self, Growing};
 
 /// A point in the container's life, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,10 +103,10 @@ pub fn plan<'a>(hooks: Option<&spec::Hooks<'a>>, annotations: &Map<'_, &str>) ->
     let Some(hooks) = hooks else { return Ok(planned) };
     let spec::Hooks { prestart, create_runtime, create_container, start_container, poststart, poststop } = *hooks;
     let lists = [prestart, create_runtime, create_container, start_container, poststart, poststop];
-    for ((place, list), (name, _)) in planned.stages.iter_mut().zip(lists).zip(STAGES) {
+    for ((place, list), (name, _)) in planned.stages.iter_mut().zip(&lists).zip(&STAGES) {
         let mut all = Growing::new();
         for (index, hook) in list.iter().enumerate() {
-            all.push(self::hook(hook, name, index)?);
+            all.push(self::hook(hook, format_args!("hooks.{name}[{index}]"))?);
         }
         *place = all.finish();
     }
@@ -119,33 +120,34 @@ pub fn plan<'a>(hooks: Option<&spec::Hooks<'a>>, annotations: &Map<'_, &str>) ->
     Ok(planned)
 }
 
-fn hook<'a>(hook: &spec::Hook<'a>, stage: &str, index: usize) -> Result<Hook<'a>> {
-    let path = absolute(hook.path.unwrap_or_default(), format_args!("hooks.{stage}[{index}].path"))?;
-    let words = |field: &str, list: Option<&[&str]>| {
-        let mut words = Growing::new();
-        for (word, text) in list.unwrap_or_default().iter().enumerate() {
-            words.push(cstr(text, format_args!("hooks.{stage}[{index}].{field}[{word}]"))?);
-        }
-        Ok(words)
-    };
-    let mut args = words("args", hook.args)?;
+fn hook<'a>(hook: &spec::Hook<'a>, field: fmt::Arguments<'_>) -> Result<Hook<'a>> {
+    let path = absolute(hook.path.unwrap_or_default(), format_args!("{field}.path"))?;
+    let mut args = words(hook.args, format_args!("{field}.args"))?;
     if args.is_empty() {
-        args.push(path);
+        args = memory::copy(&[path]);
     }
     let timeout = match hook.timeout {
         None => None,
         Some(seconds) if seconds > 0 => Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
         Some(seconds) => {
             return Err(Error::config(
-                format_args!("hooks.{stage}[{index}].timeout"),
+                format_args!("{field}.timeout"),
                 format_args!("{seconds} is not greater than 0"),
             ));
         }
     };
-    Ok(Hook { path, args: args.finish(), env: words("env", hook.env)?.finish(), timeout })
+    Ok(Hook { path, args, env: words(hook.env, format_args!("{field}.env"))?, timeout })
 }
 
-fn absolute(path: &str, field: core::fmt::Arguments<'_>) -> Result<&'static CStr> {
+fn words<'a>(list: Option<&[&str]>, field: fmt::Arguments<'_>) -> Result<&'a [&'static CStr]> {
+    let mut words = Growing::new();
+    for (index, text) in list.unwrap_or_default().iter().enumerate() {
+        words.push(cstr(text, format_args!("{field}[{index}]"))?);
+    }
+    Ok(words.finish())
+}
+
+fn absolute(path: &str, field: fmt::Arguments<'_>) -> Result<&'static CStr> {
     if path.starts_with('/') {
         return cstr(path, field);
     }

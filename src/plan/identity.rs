@@ -2,6 +2,7 @@
 
 use super::Name;
 use crate::error::{Error, Result};
+use crate::json::Map;
 use crate::sys::memory;
 use crate::{spec, warn};
 
@@ -11,6 +12,8 @@ pub struct User<'a> {
     pub uid: u32,
     pub gid: u32,
     pub groups: &'a [u32],
+    /// Whether it has those of the runtime's caller instead.
+    pub keep_groups: bool,
     /// The file mode creation mask; 0022 unless the config says otherwise.
     pub umask: u32,
 }
@@ -68,7 +71,13 @@ pub fn user<'a>(user: &spec::User<'a>) -> Result<User<'a>> {
     if umask > 0o777 {
         return Err(Error::config(format_args!("process.user.umask"), format_args!("{umask:#o} is above 0777")));
     }
-    Ok(User { uid: ids[0].1, gid: ids[1].1, groups, umask })
+    Ok(User { uid: ids[0].1, gid: ids[1].1, groups, keep_groups: false, umask })
+}
+
+/// Whether the process keeps the groups of the runtime's caller: crun's annotation.
+#[must_use]
+pub fn keeps_groups(annotations: &Map<'_, &str>) -> bool {
+    annotations.get("run.oci.keep_original_groups").is_some_and(|value| value != "0")
 }
 
 /// The plan of the capabilities; none at all if the config has no such object.

@@ -20,6 +20,8 @@ pub struct Process<'a> {
     pub args: &'a [&'static CStr],
     /// `NAME=value`, each name once.
     pub env: &'a [&'static CStr],
+    /// Whether LISTEN_PID belongs to it too, which only the process itself knows.
+    pub listens: bool,
     /// Where a bare name is looked for.
     pub path: &'a str,
     /// Whether `env` has HOME; if not, it comes from the container's passwd file.
@@ -82,6 +84,7 @@ pub fn with_args<'a>(
     Ok(Process {
         args,
         env,
+        listens: listen_fds > 0,
         path: variable(env, "PATH").unwrap_or(DEFAULT_PATH),
         has_home: variable(env, "HOME").is_some(),
         cwd: cstr(cwd, format_args!("process.cwd"))?,
@@ -111,8 +114,8 @@ fn terminal(process: &spec::Process<'_>) -> Result<Option<Option<(u16, u16)>>> {
     Ok(Some(Some((number("height", size.height)?, number("width", size.width)?))))
 }
 
-/// The environment, each name once (the last one wins, as with setenv(3)), and what socket activation adds: the
-/// descriptors are for process 1 of the container, sd_listen_fds(3).
+/// The environment, each name once (the last one wins, as with setenv(3)), and what socket activation adds,
+/// sd_listen_fds(3).
 fn environment<'a>(env: &[&str], listen_fds: u32) -> Result<&'a [&'static CStr]> {
     let mut kept: Growing<'a, &'static CStr> = Growing::new();
     for (index, entry) in env.iter().enumerate() {
@@ -124,9 +127,7 @@ fn environment<'a>(env: &[&str], listen_fds: u32) -> Result<&'a [&'static CStr]>
     }
     if listen_fds > 0 {
         let count = memory::format(format_args!("LISTEN_FDS={listen_fds}"));
-        for entry in [count, "LISTEN_PID=1"] {
-            kept.push(cstr(entry, format_args!("process.env"))?);
-        }
+        kept.push(cstr(count, format_args!("process.env"))?);
     }
     Ok(kept.finish())
 }
@@ -158,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn socket_activation_is_for_process_one() {
-        assert_eq!(words(&["LISTEN_PID=77", "A=1"], 2), ["A=1", "LISTEN_FDS=2", "LISTEN_PID=1"]);
+    fn socket_activation_has_its_own_variables() {
+        assert_eq!(words(&["LISTEN_PID=77", "A=1"], 2), ["A=1", "LISTEN_FDS=2"]);
         assert_eq!(words(&["LISTEN_PID=77"], 0), ["LISTEN_PID=77"]);
     }
 

@@ -313,6 +313,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         args,
         env,
         path,
+        listens,
         has_home,
         cwd,
         terminal: _,
@@ -332,13 +333,14 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         page.row(&[("type", Text(kind)), ("soft", Text(limit(*soft))), ("hard", Text(limit(*hard)))]);
     }
     page.one("cwd", Text(text(cwd)));
-    let User { uid, gid, groups, umask } = user;
+    let User { uid, gid, groups, keep_groups, umask } = user;
     page.section("user", &[]);
     let mut more = Growing::new();
     groups.iter().for_each(|group| more.push(number(*group)));
     page.row(&[
         ("ids", Text(memory::format(format_args!("{uid}:{gid}")))),
         ("additionalGids", Words(more.as_slice())),
+        ("keepGroups", Flag(*keep_groups, "and the caller's groups")),
         ("umask", Text(memory::format(format_args!("umask {}", octal(*umask))))),
     ]);
     let Capabilities { bounding, effective, inheritable, permitted, ambient } = capabilities;
@@ -369,6 +371,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
     page.section("env", &[]);
     env.iter().for_each(|entry| page.row(&[("entry", Text(text(entry)))]));
+    page.one("listens", Flag(*listens, "LISTEN_PID of its own"));
     page.one("home", Flag(!has_home, "HOME from the container's passwd file"));
     page.one("path", Text(path));
     let mut words = Growing::new();

@@ -249,6 +249,14 @@ pub fn fchmod(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
     call("fchmod", || rustix::fs::fchmod(file, Mode::from_raw_mode(mode)))
 }
 
+/// fchmodat(2).
+///
+/// # Errors
+/// The kernel's.
+pub fn chmodat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    call("fchmodat", || rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty()))
+}
+
 /// sendfile(2) from where the file is, up to `count` bytes; returns how many.
 ///
 /// # Errors

@@ -66,6 +66,27 @@ fn connect(path: &CStr, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd>
     Ok(socket)
 }
 
+/// A datagram socket with a name of its own in a directory, that everybody may send to who reaches it. What had the
+/// name is removed.
+///
+/// # Errors
+/// The kernel's.
+pub fn bind_datagram(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    use super::file;
+    let entry = super::memory::cstr(name).ok_or(Errno::INVAL)?;
+    // `sun_path` is short, and there is no bindat(2).
+    let path = super::root::fd_path(directory).to_str().unwrap_or("");
+    let path = super::memory::joined(&[path, "/", name]).ok_or(Errno::INVAL)?;
+    let _ = file::unlinkat(directory, entry);
+    let socket =
+        call("socket", || rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None))
+            .map(OwnedFd::from)?;
+    let address = SocketAddrUnix::new(path)?;
+    call("bind", || rustix::net::bind(&socket, &address))?;
+    file::chmodat(directory, entry, 0o777)?;
+    Ok(socket)
+}
+
 /// socketpair(2): two connected sockets that keep the bounds of messages.
 ///
 /// # Errors

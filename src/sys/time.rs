@@ -62,6 +62,16 @@ pub fn wait_either(
     Ok(!fds[0].revents().is_empty())
 }
 
+/// Waits until one of two descriptors is readable; whether it was the first.
+///
+/// # Errors
+/// The kernel's.
+pub fn wait_two(first: fd::BorrowedFd<'_>, second: fd::BorrowedFd<'_>) -> super::Result<bool> {
+    let mut fds = [first, second].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    poll(&mut fds, None)?;
+    Ok(!fds[0].revents().is_empty())
+}
+
 pub(super) fn timespec(milliseconds: u32) -> Timespec {
     Timespec { tv_sec: i64::from(milliseconds / 1000), tv_nsec: i64::from(milliseconds % 1000) * 1_000_000 }
 }

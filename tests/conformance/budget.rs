@@ -6,27 +6,7 @@ use crate::case;
 use crate::support::{Case, Kind, Sandbox, read};
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(binary_is_static_and_small), case!(system_calls_of_a_run)]
-}
-
-/// One file, with no interpreter and nothing to be linked: every machine of the kind runs it.
-fn binary_is_static_and_small(t: &Sandbox) {
-    const BUDGET: u64 = 400 * 1024;
-    const PT_DYNAMIC: u32 = 2;
-    const PT_INTERP: u32 = 3;
-    if !t.is(Kind::Isopod) {
-        return;
-    }
-    let file = std::fs::read(&t.runtime.path).expect("the binary");
-    assert!(file.len() as u64 <= BUDGET, "{} bytes", file.len());
-    let word = |at: usize, size: usize| {
-        file[at..at + size].iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
-    };
-    let (headers, size, count) = (word(32, 8), word(54, 2), word(56, 2));
-    for header in (0..count).map(|index| headers + index * size) {
-        let kind = word(header, 4) as u32;
-        assert!(![PT_DYNAMIC, PT_INTERP].contains(&kind), "program header {kind}");
-    }
+    vec![case!(system_calls_of_a_run)]
 }
 
 /// Of all processes together, until the program takes over, with the config of `spec`.

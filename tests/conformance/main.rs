@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod binary;
 mod budget;
 mod cgroup;
 mod cli;
@@ -31,6 +32,7 @@ mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
+mod supervision;
 mod systemd;
 mod terminal;
 mod verbs;
@@ -62,6 +64,7 @@ fn cases() -> Vec<Case> {
         masks::cases(),
         plan::cases(),
         process::cases(),
+        binary::cases(),
         rootless::cases(),
         budget::cases(),
         cgroup::cases(),
@@ -73,6 +76,7 @@ fn cases() -> Vec<Case> {
         cli::cases(),
         descriptors::cases(),
         signals::cases(),
+        supervision::cases(),
         terminal::cases(),
         verbs::cases(),
         safety::cases(),

@@ -164,7 +164,14 @@ fn is_the_same_as_json(shown: &Shown<'_>) -> Result<(), String> {
 fn request(name: &str) -> Request<'_> {
     let plain = Request { id: "golden", ..Request::default() };
     match name {
-        "request" => Request { no_pivot: true, no_new_keyring: true, listen_fds: 2, preserve_fds: 1, ..plain },
+        "request" => Request {
+            no_pivot: true,
+            no_new_keyring: true,
+            listen_fds: 2,
+            preserve_fds: 1,
+            notify: Some(["/run/supervisor", "/state/golden/notify"]),
+            ..plain
+        },
         "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
         "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },

@@ -70,6 +70,10 @@ impl Running {
         self.ran.stdout()
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_some()
+    }
+
     pub fn send(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).expect("kill");
     }

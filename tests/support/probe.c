@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +124,28 @@ static int await(void)
     return 7;
 }
 
+/* Three messages to the supervisor, the second of which says that it is ready; waits for a byte before that one. */
+static int notify(void)
+{
+    static const char *messages[] = { "STATUS=READY=1 comes", "STATUS=x\nREADY=1\nMAINPID=4711\n", "STOPPING=1" };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const char *path = getenv("NOTIFY_SOCKET");
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    char byte;
+    if (!path || strlen(path) >= sizeof address.sun_path)
+        return 98;
+    strcpy(address.sun_path, path);
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 1 && read(0, &byte, 1) < 0)
+            return 97;
+        if (sendto(fd, messages[i], strlen(messages[i]), 0, (void *)&address, sizeof address) < 0 && i < 2)
+            return errno;
+    }
+    dprintf(1, "%s\n", path);
+    sleep(600);
+    return 0;
+}
+
 /* deny NUMBER FIRST ERRNO PROGRAM [ARGUMENT...]: becomes a program that gets the error from this system call, if its
    first argument is FIRST or that is -1. */
 static int deny(char **words)
@@ -146,7 +170,7 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; int (*run)(void); } verbs[] = {
         { "fds", fds }, { "cwd", cwd }, { "signals", signals }, { "tiocsti", tiocsti }, { "session", session },
-        { "await", await }, { "overwrite", overwrite },
+        { "await", await }, { "notify", notify }, { "overwrite", overwrite },
     };
     if (argc > 5 && !strcmp(argv[1], "deny"))
         return deny(argv + 2);
