@@ -9,7 +9,7 @@
 //!
 //! One connection makes the scope and one ends it; every other verb finds the container by its cgroup.
 
-use super::{Cgroup, Context, Error, Result};
+use super::{Cgroup, Cgroups, Context, Error, Result};
 use crate::dbus::bus::Address;
 use crate::dbus::{Bus, Call, Refusal, Value};
 use crate::debug;
@@ -126,11 +126,7 @@ impl<'a> Scope<'a> {
 
     /// A slice has no process that would show it.
     fn path_of_slice(&mut self) -> Result<&'static str> {
-        let arguments = &[Value::string(MANAGER.interface), Value::string("ControlGroup")];
-        let call = Call { interface: "org.freedesktop.DBus.Properties", member: "Get", arguments, ..MANAGER };
-        let asked = self.bus.call(&call)?;
-        let message = self.bus.answer(asked)?.map_err(said)?;
-        let root = { message.body }.variant_string().unwrap_or("");
+        let root = control_group(&mut self.bus, MANAGER.path, MANAGER.interface)?;
         Ok(memory::format(format_args!("{root}{}", slice_path(self.unit.name))))
     }
 
@@ -224,6 +220,34 @@ fn keeper() -> Result<(i32, OwnedFd)> {
             process::exit(0)
         }
     }
+}
+
+/// The cgroup of the manager or of a unit.
+fn control_group(bus: &mut Bus, path: &str, interface: &str) -> Result<&'static str> {
+    let arguments = &[Value::string(interface), Value::string("ControlGroup")];
+    let asked =
+        bus.call(&Call { path, interface: "org.freedesktop.DBus.Properties", member: "Get", arguments, ..MANAGER })?;
+    let message = bus.answer(asked)?.map_err(said)?;
+    Ok(memory::text({ message.body }.variant_string().unwrap_or("")))
+}
+
+/// Stops a scope that may or may not be ours: only if nobody is in it. systemd does so by itself, unless the process
+/// that it made the scope for was just ending when it was moved there: then it waits for the end of what never was.
+///
+/// # Errors
+/// As with `stop`; the kernel's.
+pub fn stop_empty(start: &Start, owner: Owner, unit: &str, cgroups: Cgroups<'_>) -> Result<()> {
+    let mut bus = connect(start, owner)?;
+    stop_empty_over(&mut bus, unit, cgroups).map_err(|error| failed("stop", unit, error))
+}
+
+fn stop_empty_over(bus: &mut Bus, unit: &str, cgroups: Cgroups<'_>) -> Result<()> {
+    let asked = bus.call(&Call { member: "GetUnit", arguments: &[Value::string(unit)], ..MANAGER })?;
+    // Usually there is none.
+    let Ok(message) = bus.answer(asked)? else { return Ok(()) };
+    let object = memory::text({ message.body }.string().unwrap_or(""));
+    let path = control_group(bus, object, "org.freedesktop.systemd1.Scope")?;
+    if Cgroup::new(cgroups, path)?.pids()?.is_empty() { stop_over(bus, unit) } else { Ok(()) }
 }
 
 /// Stops the unit of a container, and forgets that it was there. One that is not there is no error.

@@ -6,7 +6,9 @@
 use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
 use super::{Context, hooks};
+use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};
+use crate::host;
 use crate::warn;
 
 /// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
@@ -58,8 +60,12 @@ fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
     if state.pid == 0 && !cgroup.pids()?.is_empty() {
         return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
     }
-    // Nor is a unit without an init ours: its keeper has ended with the runtime, and so has it.
-    let unit = if state.pid == 0 { "" } else { state.systemd_scope };
+    let unit = state.systemd_scope;
+    if state.pid == 0 && !unit.is_empty() {
+        // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
+        cgroup.remove()?;
+        return systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?);
+    }
     super::remove_cgroup(context, &cgroup, unit)
 }
 

@@ -129,7 +129,7 @@ impl Connection<'_> {
                 remove_tree(root().join(name));
                 self.job(serial, name, "done")?;
             }
-            ("StopUnit" | "ResetFailedUnit", _) => {
+            ("StopUnit" | "ResetFailedUnit" | "GetUnit", _) => {
                 let words = format!("Unit {name} not loaded.");
                 self.send(3, serial, Some("org.freedesktop.systemd1.NoSuchUnit"), "s", &[&words])?;
             }
