@@ -14,6 +14,7 @@
 mod device;
 mod end;
 mod freeze;
+mod limit;
 mod make;
 mod stat;
 pub mod systemd;
@@ -114,7 +115,7 @@ impl<'a> Cgroup<'a> {
         unified.or_else(|| self.place_of("freezer")).or(self.places.first())
     }
 
-    /// What a file says: of version 2, or where version 1 has the controller that the file's name begins with.
+    /// What a file says: of version 2, or beside version 1 where the controller is that the file's name begins with.
     ///
     /// # Errors
     /// The kernel's; ENOENT if there is no such controller.
@@ -127,9 +128,9 @@ impl<'a> Cgroup<'a> {
         place.ok_or(Errno::NOENT)?.read(file, buffer)
     }
 
-    /// Where version 1 has this controller.
+    /// Where this controller is.
     fn place_of(&self, controller: &str) -> Option<&'a Place<'a>> {
-        self.places.iter().find(|place| !place.hierarchy.unified && place.hierarchy.controls(controller))
+        self.places.iter().find(|place| place.hierarchy.controls(controller))
     }
 
     /// All its processes, those of cgroups below it included.
@@ -140,16 +141,19 @@ impl<'a> Cgroup<'a> {
         self.home().map_or(Ok(&[]), Place::pids)
     }
 
-    /// Whether the kernel has killed a process for memory; "no" if it does not say.
+    /// If the kernel has killed a process for memory, the limit and the most that was used, as texts; none if it does
+    /// not say.
     #[must_use]
-    pub fn oom_killed(&self) -> bool {
-        let mut buffer = [0; 512];
-        let text = match self.cgroups {
-            Cgroups::None => return false,
-            Cgroups::V1(_) => self.place_of("memory").map(|place| place.read("memory.oom_control", &mut buffer)),
-            Cgroups::V2(_) => self.home().map(|place| place.read("memory.events", &mut buffer)),
+    pub fn oom_killed(&self) -> Option<(&'static str, &'static str)> {
+        let [events, limit, used] = match self.cgroups {
+            Cgroups::V2(_) => ["memory.events", "memory.max", "memory.peak"],
+            _ => ["memory.oom_control", "memory.limit_in_bytes", "memory.max_usage_in_bytes"],
         };
-        matches!(text, Some(Ok(text)) if number(text, "oom_kill").is_some_and(|kills| kills > 0))
+        let mut buffer = [0; 512];
+        let killed = number(self.read(events, &mut buffer).ok()?, "oom_kill").is_some_and(|kills| kills > 0);
+        let mut text = |file| self.read(file, &mut buffer).map(|text| memory::text(text.trim_end()));
+        // The most is known since Linux 5.19.
+        killed.then(|| (text(limit).unwrap_or("?"), text(used).or_else(|_| text("memory.current")).unwrap_or("?")))
     }
 }
 
@@ -162,6 +166,12 @@ impl Place<'_> {
     fn above(&self, path: &str) -> Place<'_> {
         let mount = self.hierarchy.mount.to_str().unwrap_or("");
         Place { directory: memory::joined(&[mount, path]).unwrap_or(c""), ..*self }
+    }
+
+    /// The full path of a cgroup below it; of itself, if that is empty.
+    #[must_use]
+    pub fn below(&self, path: &str) -> &'static CStr {
+        if path.is_empty() { self.directory } else { self.file(path) }
     }
 
     fn file(&self, file: &str) -> &'static CStr {
@@ -230,7 +240,7 @@ fn number(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::resources::Limits;
+    use crate::plan::resources::{self, Limits};
 
     const PIDS: [Hierarchy<'_>; 2] = [
         Hierarchy { controllers: "pids", directory: c"p", mount: c"/p", own_path: "/", unified: false },
@@ -256,9 +266,15 @@ mod tests {
     #[test]
     fn none_is_empty_and_does_nothing() {
         let cgroup = Cgroup::new(Cgroups::V1(&PIDS), "").expect("correct");
-        assert!(cgroup.places().is_empty() && !cgroup.is_frozen() && !cgroup.oom_killed());
+        assert!(cgroup.places().is_empty() && !cgroup.is_frozen() && cgroup.oom_killed().is_none());
         assert!(cgroup.pids().expect("none").is_empty());
-        assert!(cgroup.create(&Limits::default()).expect("nothing").birthplace().is_none());
+        assert!(
+            cgroup
+                .create(&resources::Cgroup { path: "", limits: Limits::default(), unit: None, delegation: None })
+                .expect("nothing")
+                .birthplace()
+                .is_none()
+        );
         cgroup.kill_all(9).and_then(|()| cgroup.remove()).expect("nothing");
     }
 

@@ -5,12 +5,14 @@
 pub mod completion;
 pub mod create;
 pub mod delete;
+mod document;
 pub mod events;
 pub mod exec;
 pub mod features;
 pub mod help;
 pub mod kill;
 pub mod list;
+pub mod mounts;
 pub mod options;
 pub mod owner;
 pub mod pause;

@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod console;
 pub mod create;
+pub mod decide;
 pub mod delete;
 pub mod events;
 mod exe;
@@ -16,6 +18,8 @@ pub mod id;
 mod idmap;
 pub mod kill;
 pub mod list;
+mod listener;
+pub mod mounts;
 mod notify;
 pub mod pause;
 pub mod process;
@@ -137,7 +141,7 @@ fn send_pidfd(socket: &OwnedFd, word: &str, pidfd: &OwnedFd) -> Result<()> {
 
 /// The container's cgroup, as its state has it: where it is on this machine.
 fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
-    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups()? };
+    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_of_both()? };
     Cgroup::new(cgroups, state.cgroup_path)
 }
 

@@ -102,6 +102,15 @@ impl Error {
         Error::new(Says { doing, ..*self.0 })
     }
 
+    /// The same about another document than `config.json`, whose top is what is called `top` there.
+    #[cold]
+    #[inline(never)]
+    #[must_use]
+    pub fn of_document(self, doing: &'static str, top: &str) -> Error {
+        let subject = self.0.subject;
+        Error::new(Says { doing, subject: subject.strip_prefix(top).unwrap_or(subject), ..*self.0 })
+    }
+
     /// Whether the kernel's answer was this one.
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {

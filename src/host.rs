@@ -26,8 +26,8 @@ pub enum Cgroups<'a> {
 /// One tree of control groups.
 #[derive(Clone, Copy, Debug)]
 pub struct Hierarchy<'a> {
-    /// What it controls: "cpu,cpuacct", "name=systemd"; of version 2 "cpu io memory", as `cgroup.controllers` has it,
-    /// and "" beside version 1.
+    /// What it controls: "cpu,cpuacct", "name=systemd"; of version 2 "cpu io memory", as `cgroup.controllers` has it;
+    /// "" beside version 1, unless somebody wants to know.
     pub controllers: &'a str,
     /// Its name in `/sys/fs/cgroup`; empty if it is mounted there itself.
     pub directory: &'a CStr,
@@ -50,14 +50,12 @@ impl<'a> Cgroups<'a> {
         }
     }
 
-    /// Whether limits of this controller can be set: with files of version 1 in a layout with version 1.
+    /// Whether a hierarchy of this version has the controller. The files of the core, `cgroup.*`, are in every cgroup of
+    /// version 2.
     #[must_use]
-    pub fn controls(&self, controller: &str) -> bool {
-        match self {
-            Cgroups::None => false,
-            Cgroups::V1(all) => all.iter().any(|one| !one.unified && one.controls(controller)),
-            Cgroups::V2(one) => one.controls(controller),
-        }
+    pub fn has(&self, controller: &str, v2: bool) -> bool {
+        let has = |one: &Hierarchy<'_>| one.unified == v2 && (one.controls(controller) || v2 && controller == "cgroup");
+        self.hierarchies().iter().any(has)
     }
 }
 
@@ -79,6 +77,23 @@ const OWN: &CStr = c"/proc/self/cgroup";
 /// The kernel's, reading `/sys/fs/cgroup` or `/proc/self/cgroup`.
 pub fn cgroups() -> Result<Cgroups<'static>> {
     arranged(|| directories().map(Some))
+}
+
+/// The same with what version 2 controls beside version 1: three calls more.
+///
+/// # Errors
+/// As with `cgroups`.
+pub fn cgroups_of_both() -> Result<Cgroups<'static>> {
+    let cgroups = cgroups()?;
+    let Cgroups::V1([others @ .., unified]) = cgroups else { return Ok(cgroups) };
+    if !unified.unified {
+        return Ok(cgroups);
+    }
+    let mut all = Growing::new();
+    others.iter().for_each(|one| all.push(*one));
+    let controllers = text(c"/sys/fs/cgroup/unified/cgroup.controllers")?.trim_end();
+    all.push(Hierarchy { controllers, ..*unified });
+    Ok(Cgroups::V1(all.finish()))
 }
 
 /// The same without looking which trees of version 1 are mounted, for somebody who will see: two calls less.
@@ -293,12 +308,13 @@ mod tests {
     fn controllers_are_found_whole() {
         let all = hierarchies("2:cpu,cpuacct:/\n1:name=memory:/\n0::/\n", Some("cpu,cpuacct\nmemory\nunified\n"));
         let v1 = Cgroups::V1(all);
-        assert!(v1.controls("cpu") && v1.controls("cpuacct"));
-        assert!(!v1.controls("cpus") && !v1.controls("memory") && !v1.controls(""));
+        assert!(v1.has("cpu", false) && v1.has("cpuacct", false) && !v1.has("cpu", true));
+        assert!(!v1.has("cpus", false) && !v1.has("memory", false) && !v1.has("cgroup", false));
+        assert!(v1.has("cgroup", true));
         let one = Hierarchy { controllers: "cpuset cpu io memory", unified: true, ..all[0] };
-        assert!(Cgroups::V2(&one).controls("io"));
-        assert!(!Cgroups::V2(&one).controls("pids"));
-        assert!(!Cgroups::None.controls("cpu") && Cgroups::None.hierarchies().is_empty());
+        assert!(Cgroups::V2(&one).has("io", true) && !Cgroups::V2(&one).has("io", false));
+        assert!(!Cgroups::V2(&one).has("pids", true));
+        assert!(!Cgroups::None.has("cpu", false) && Cgroups::None.hierarchies().is_empty());
     }
 
     #[test]

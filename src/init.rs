@@ -9,6 +9,7 @@ pub mod enter;
 mod exec;
 mod identity;
 mod label;
+pub mod mounts;
 pub mod namespaces;
 pub mod scheduling;
 
@@ -202,7 +203,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop((rootfs, doors, theirs, labels));
     sys::fd::close_dropped();
 
-    become_user(&plan.process, user_namespace, terminal.as_ref())?;
+    become_user(&plan.process, &inherited.link, user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(plan.preserve_fds)?;
     // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
     let program = exec::find(&plan.process)?;
@@ -211,20 +212,21 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
     exec::reset_signals(ignored, inherited.signal_mask);
     let _ = inherited.link.ready();
+    exec::install_listened(&plan.process, &inherited.link)?;
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;
     }
     if let Some(runner) = &inherited.hooks {
         // What the container has for a hook is confined as its process is, whose filter comes only later.
-        let confine = || if plan.process.no_new_privs { identity::install_filter(&plan.process) } else { Ok(()) };
+        let confine = || exec::install_last(&plan.process, &inherited.link);
         runner.run(Stage::StartContainer, process::getpid(), &confine)?;
     }
-    exec::replace(&plan.process, program, &args, &env)
+    exec::replace(&plan.process, &inherited.link, program, &args, &env)
 }
 
 /// Gives up what is the runtime's: limits, ids, capabilities, the caller's terminal; and goes where the process starts.
 /// The root is the container's, and we are in it.
-fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
+fn become_user(planned: &Process<'_>, link: &Child, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
     identity::give_standard_streams(planned, user_namespace)?;
     identity::set_limits(planned)?;
     scheduling::set_own(&planned.scheduling)?;
@@ -232,7 +234,7 @@ fn become_user(planned: &Process<'_>, user_namespace: bool, terminal: Option<&Ow
     // The root we are in already.
     let cwd = planned.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
-    identity::drop_privileges(planned)?;
+    identity::drop_privileges(planned, link)?;
     if let Some(terminal) = terminal {
         // Only after the last warning, which is the caller's to hear, not the container's.
         console::become_standard(terminal)?;

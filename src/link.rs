@@ -7,8 +7,8 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::memory;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, time};
+use crate::sys::security::SockFilter;
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, listener, memory, socket, time};
 
 /// What the runtime tells init, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub enum Step {
     Mapped = b'M',
     /// The state is on disk: it may go on to the user's program. With it come the signals that the caller ignores.
     Recorded = b'S',
+    /// Somebody listens for the calls that its seccomp filter gives notice of.
+    Listened = b'L',
     /// The hooks that the runtime runs are done; only if there are any.
     Hooked = b'H',
 }
@@ -28,6 +30,8 @@ pub enum Report {
     /// Everything is done but execve(2) and, for `create`, the wait for `start`; before that, if the runtime has hooks
     /// to run: it is time for them.
     Ready,
+    /// Its seccomp filter is in force, and this is where the calls show that the filter gives notice of.
+    Listener(OwnedFd),
     /// What failed: a whole line, for the texts of the other process are not ours.
     Failed(Error),
     /// Its side is closed: it executes the user's program, or it is dead.
@@ -36,6 +40,7 @@ pub enum Report {
 
 const READY: u8 = b'R';
 const FAILED: u8 = b'E';
+const LISTENER: u8 = b'N';
 /// The longest line that crosses; what is longer is cut.
 const MAX: usize = 2048;
 
@@ -72,19 +77,17 @@ impl Parent {
     /// The kernel's.
     pub fn hear(&self) -> Result<Report> {
         let mut buffer = [0; MAX];
-        let failed = |errno| Error::errno("recv", "from the container's init", errno);
-        let length = match socket::recv(self.0.as_fd(), &mut buffer) {
+        let (length, listener) = match socket::recv_fd(self.0.as_fd(), &mut buffer) {
             // It closed its end without having read all that we said. What it said itself is still there.
-            Err(Errno::CONNRESET) => socket::recv(self.0.as_fd(), &mut buffer),
+            Err(Errno::CONNRESET) => socket::recv_fd(self.0.as_fd(), &mut buffer),
             message => message,
         }
-        .map_err(failed)?
-        .len();
-        let message = &buffer[..length];
-        Ok(match message {
-            [] => Report::Closed,
-            [READY, ..] => Report::Ready,
-            [_, line @ ..] => Report::Failed(failure(line)),
+        .context("recv", "from the container's init")?;
+        Ok(match (&buffer[..length], listener) {
+            ([], _) => Report::Closed,
+            ([READY, ..], _) => Report::Ready,
+            ([LISTENER, ..], Some(listener)) => Report::Listener(listener),
+            ([_, line @ ..], _) => Report::Failed(failure(line)),
         })
     }
 }
@@ -109,6 +112,18 @@ impl Child {
     /// Tells the runtime that all is done. Returns false if nobody hears it any more.
     pub fn ready(&self) -> bool {
         socket::send(self.0.as_fd(), &[READY]).is_ok()
+    }
+
+    /// Installs a filter and gives the runtime its listener. Returns when somebody listens, or when the filter itself
+    /// does not let us wait for that.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn listen(&self, flags: u32, program: &[SockFilter]) -> sys::Result<()> {
+        listener::install(flags, program, self.0.as_fd(), LISTENER)?;
+        // Nothing is read any more: whatever comes means to go on, and so does the end.
+        let _ = time::wait_readable(self.0.as_fd(), None);
+        Ok(())
     }
 
     /// Tells the runtime what failed. Returns false if nobody hears it any more.

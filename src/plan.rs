@@ -60,6 +60,8 @@ pub struct Request<'a> {
     pub cgroup_parent: &'a str,
     /// What the host can confine by; only looked at if the config has a label.
     pub security: Security,
+    /// RUN_OCI_SECCOMP_RECEIVER of the caller's environment, or empty.
+    pub seccomp_receiver: &'a str,
 }
 
 /// Everything that will be done.
@@ -79,6 +81,8 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
+    /// Whom its seccomp filter notifies, if it does.
+    pub listener: Option<seccomp::Listener<'a>>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve_fds: u32,
     pub hooks: hooks::Hooks<'a>,
@@ -138,7 +142,8 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
     let mut process = process::plan(&process, request.listen_fds, request.security)?;
-    process.seccomp = seccomp::plan(linux.seccomp, &spec.annotations)?;
+    let (filter, listener) = seccomp::plan(linux.seccomp, &spec.annotations, request.seccomp_receiver)?;
+    process.seccomp = filter;
     process.user.keep_groups = identity::keeps_groups(&spec.annotations);
     process.scheduling.add(linux.memory_policy, linux.personality.as_ref())?;
     let namespaces = namespace::plan(linux, request.caller.as_ref(), &process.user)?;
@@ -173,7 +178,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     Ok(Plan {
         id: request.id,
         namespaces,
-        cgroup,
+        cgroup: resources::Cgroup {
+            delegation: resources::delegate::plan(&spec.annotations, &namespaces, cgroups)?,
+            ..cgroup
+        },
         mounts: mount::plan(mounts, root.propagation)?,
         root,
         devices: device::plan(linux.devices)?,
@@ -184,6 +192,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
         process,
+        listener,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,

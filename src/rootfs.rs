@@ -19,8 +19,12 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Mount, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
-use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::mount::{MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, open_tree_clone, propagation};
+use crate::sys::file::{self, FileType, Mode, OFlags};
+use crate::sys::mount::{
+    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone, propagation,
+    umount_detach, umount_detach_cwd,
+};
+use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
@@ -30,8 +34,14 @@ pub use cgroup::Hierarchy;
 pub struct Sources {
     /// The rootfs, as a detached tree.
     root: OwnedFd,
-    /// By place in the plan's mounts: a detached tree for each bind mount.
-    binds: FdList,
+    binds: Binds,
+}
+
+/// The trees of bind mounts.
+#[derive(Default)]
+pub struct Binds {
+    /// By place in the list of mounts: a detached tree for each bind mount.
+    trees: FdList,
     /// How many descriptors we might have (soft, hard), if we had to allow ourselves more: it is not the container's.
     files: Option<(u64, u64)>,
 }
@@ -48,15 +58,25 @@ impl Sources {
         let path = plan.root.path;
         let root =
             open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
-        let mut binds = FdList::default();
+        Ok(Sources { root, binds: Binds::open(plan.mounts, bundle)? })
+    }
+}
+
+impl Binds {
+    /// Opens them; relative paths are below the directory.
+    ///
+    /// # Errors
+    /// A source that does not exist or cannot be opened.
+    pub fn open(mounts: &[Mount<'_>], directory: BorrowedFd<'_>) -> Result<Binds> {
+        let mut trees = FdList::default();
         let mut files = None;
-        for mount in plan.mounts {
-            binds.push(match mount.what {
+        for mount in mounts {
+            trees.push(match mount.what {
                 What::Bind { source, recursive } => {
-                    let tree = match open_tree_clone(bundle, source, recursive) {
+                    let tree = match open_tree_clone(directory, source, recursive) {
                         Err(Errno::MFILE) if files.is_none() => {
                             files = Some(raise_files().context("raise the limit of", "descriptors")?);
-                            open_tree_clone(bundle, source, recursive)
+                            open_tree_clone(directory, source, recursive)
                         }
                         tree => tree,
                     };
@@ -68,7 +88,7 @@ impl Sources {
                 _ => None,
             });
         }
-        Ok(Sources { root, binds, files })
+        Ok(Binds { trees, files })
     }
 }
 
@@ -103,18 +123,25 @@ pub fn own_place(plan: &Plan<'_>, bundle: &CStr) -> Result<OwnedFd> {
 /// The file system while it is made, seen from the new mount namespace.
 pub struct Rootfs<'a> {
     plan: &'a Plan<'a>,
-    sources: Sources,
+    ground: Ground,
     /// Whether it is attached where its path leads, not over `/`.
     in_its_place: bool,
-    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
-    dev: Option<OwnedFd>,
-    proc: Option<OwnedFd>,
     /// A procfs that is mounted nowhere, where the container's own cannot be used.
     private_proc: Option<OwnedFd>,
     /// What becomes read-only at the end.
     readonly: FdList,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
+}
+
+/// What mounts are made on.
+struct Ground {
+    /// Where paths are resolved.
+    root: OwnedFd,
+    binds: Binds,
+    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
+    dev: Option<OwnedFd>,
+    proc: Option<OwnedFd>,
 }
 
 /// Where something is attached.
@@ -147,8 +174,10 @@ impl<'a> Rootfs<'a> {
             _ => propagation::PRIVATE,
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        if plan.namespaces.new & kind::MOUNT != 0 {
+            namespace_is_ours();
+        }
         mount_setattr_at(CWD, c"/", true, &cut).context("mount_setattr", "/")?;
-        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         // On top of the namespace's root: no path to the rootfs has to be followed again, and paths of the host still
         // work, for they start at our root directory, which is below.
         match &place {
@@ -156,12 +185,11 @@ impl<'a> Rootfs<'a> {
             Some(place) => move_mount(sources.root.as_fd(), place.as_fd()),
         }
         .context("move_mount", "the rootfs")?;
+        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         Ok(Rootfs {
             plan,
-            sources,
+            ground: Ground { root: sources.root, binds: sources.binds, dev: None, proc: None },
             in_its_place: place.is_some(),
-            dev: None,
-            proc: None,
             private_proc: None,
             readonly: FdList::default(),
             foreign_dev: false,
@@ -173,18 +201,18 @@ impl<'a> Rootfs<'a> {
     /// # Errors
     /// The kernel's.
     pub fn restore_limits(&self) -> Result<()> {
-        let Some((soft, hard)) = self.sources.files else { return Ok(()) };
+        let Some((soft, hard)) = self.ground.binds.files else { return Ok(()) };
         process::setrlimit(NOFILE, soft, hard).context("setrlimit", "RLIMIT_NOFILE")
     }
 
     /// The root directory, which every path is resolved in.
     #[must_use]
     pub fn root(&self) -> Root<'_> {
-        Root::new(self.sources.root.as_fd())
+        self.ground.root()
     }
 
     fn root_fd(&self) -> BorrowedFd<'_> {
-        self.sources.root.as_fd()
+        self.ground.root.as_fd()
     }
 
     /// Performs the plan's mounts in their order; `hierarchies` tells what a cgroup mount is made of, when one comes.
@@ -195,8 +223,8 @@ impl<'a> Rootfs<'a> {
         for mount in self.plan.mounts {
             let (tree, ours) = match mount.what {
                 What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
-                What::Bind { .. } => (self.bind(mount).map(|()| None)?, false),
-                What::Filesystem { .. } => (self.filesystem(mount)?, !mount.copy_up),
+                What::Bind { .. } => (self.ground.bind(mount).map(|()| None)?, false),
+                What::Filesystem { .. } => (self.ground.filesystem(mount)?, !mount.copy_up),
             };
             if let Some(tree) = &tree
                 && mount.readonly_late
@@ -206,10 +234,10 @@ impl<'a> Rootfs<'a> {
             match mount.role {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
-                    self.dev = tree.filter(|_| ours);
+                    self.ground.dev = tree.filter(|_| ours);
                     self.go_to_dev()?;
                 }
-                Role::Proc => self.proc = tree,
+                Role::Proc => self.ground.proc = tree,
                 Role::Other => {}
             }
         }
@@ -218,7 +246,7 @@ impl<'a> Rootfs<'a> {
 
     /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
     fn go_to_dev(&self) -> Result<()> {
-        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
+        self.ground.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
@@ -227,11 +255,11 @@ impl<'a> Rootfs<'a> {
     /// EPERM where a user namespace may not mount one.
     pub fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
         let readonly = |mount: &Mount<'_>| mount.role == Role::Proc && mount.attr & attr::RDONLY != 0;
-        let unusable = self.proc.is_none() || self.plan.mounts.iter().any(readonly);
+        let unusable = self.ground.proc.is_none() || self.plan.mounts.iter().any(readonly);
         if unusable && self.private_proc.is_none() {
             self.private_proc = Some(mount::private_procfs()?);
         }
-        let proc = if unusable { &self.private_proc } else { &self.proc };
+        let proc = if unusable { &self.private_proc } else { &self.ground.proc };
         proc.as_ref().map(AsFd::as_fd).ok_or_else(|| Error::because("open", "procfs", "is not there"))
     }
 
@@ -250,6 +278,16 @@ impl<'a> Rootfs<'a> {
         let tree = open_tree_clone(terminal, c"", false).context("open_tree", "the container's terminal")?;
         let place = self.place(&Path { given: c"/dev/console", normal: "/dev/console" }, Make::File)?;
         place.attach(tree.as_fd()).context("move_mount", "/dev/console")
+    }
+
+    fn place(&self, path: &Path<'_>, make: Make) -> Result<Place<'_>> {
+        self.ground.place(path, make)
+    }
+}
+
+impl Ground {
+    fn root(&self) -> Root<'_> {
+        Root::new(self.root.as_fd())
     }
 
     /// A path that is a mere name in the `/dev` or `/proc` that we have made.
@@ -272,6 +310,66 @@ impl<'a> Rootfs<'a> {
             None => self.root().resolve_or_make(path.given, make).map(Place::At),
         };
         place.context("make the mount point", path.normal)
+    }
+}
+
+/// The file system of a container that is made, seen from its mount namespace, where its root directory is ours.
+pub struct Live(Ground);
+
+impl Live {
+    /// What is to be mounted there was opened before the namespace was joined.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn new(binds: Binds) -> Result<Live> {
+        let root = file::open_dir(CWD, c"/").context("open", "the container's root")?;
+        Ok(Live(Ground { root, binds, dev: None, proc: None }))
+    }
+
+    /// Makes mounts, in their order.
+    ///
+    /// # Errors
+    /// The kernel's, with the mount's place and destination; those before it are there then.
+    pub fn mount(&mut self, mounts: &[Mount<'_>]) -> Result<()> {
+        mounts.iter().try_for_each(|mount| match mount.what {
+            What::Bind { .. } => self.0.bind(mount),
+            _ => self.0.filesystem(mount).map(drop),
+        })
+    }
+
+    /// Takes away what is mounted at these places, the last one first. umount2(2) takes only paths: the current directory
+    /// is one that needs no name, and below one of ours a name is not followed.
+    ///
+    /// # Errors
+    /// The kernel's, with the place in the list.
+    pub fn unmount(&self, places: &[Path<'_>]) -> Result<()> {
+        for (index, path) in places.iter().enumerate().rev() {
+            self.unmount_one(path.given).map_err(|errno| {
+                let error = Error::errno("umount2", memory::format(format_args!("[{index}], {}", path.normal)), errno);
+                match errno {
+                    Errno::INVAL => error.hint("nothing is mounted there"),
+                    Errno::BUSY => error.hint("it is the container's root"),
+                    _ => error,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn unmount_one(&self, path: &CStr) -> Result<(), Errno> {
+        let root = self.0.root();
+        let (target, top) = (root.resolve(path)?, file::fstat(root.as_fd())?);
+        let stat = file::fstat(target.as_fd())?;
+        if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
+            return Err(Errno::BUSY);
+        }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            process::fchdir(target.as_fd())?;
+            return umount_detach_cwd();
+        }
+        let (parent, name) = root.parent_or_make(path)?.ok_or(Errno::INVAL)?;
+        process::fchdir(parent.as_fd())?;
+        umount_detach(name)
     }
 }
 

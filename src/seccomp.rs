@@ -50,9 +50,38 @@ pub struct Filter<'a> {
     pub program: &'a [SockFilter],
     /// `filter_flag`s for seccomp(2).
     pub flags: u32,
-    /// Whether it has SCMP_ACT_NOTIFY, so that somebody has to listen.
-    pub notifies: bool,
 }
+
+impl Filter<'_> {
+    /// Whether an answer of it is SCMP_ACT_NOTIFY, so that somebody has to listen.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.program.iter().any(|one| one.code == program::RETURN && one.k & answer::KIND == answer::NOTIFY)
+    }
+}
+
+/// What the config calls the answers, after `SCMP_ACT_`, sorted.
+#[rustfmt::skip]
+pub static ACTIONS: &[(&str, u32)] = &[
+    ("ALLOW", answer::ALLOW), ("ERRNO", answer::ERRNO), ("KILL", answer::KILL_THREAD),
+    ("KILL_PROCESS", answer::KILL_PROCESS), ("KILL_THREAD", answer::KILL_THREAD), ("LOG", answer::LOG),
+    ("NOTIFY", answer::NOTIFY), ("TRACE", answer::TRACE), ("TRAP", answer::TRAP),
+];
+
+/// What it calls the comparisons, after `SCMP_CMP_`, sorted. Of the mask that is 0 here, the config has the value.
+#[rustfmt::skip]
+static OPERATORS: &[(&str, Compare)] = &[
+    ("EQ", Compare::Is { mask: u64::MAX }), ("GE", Compare::AtLeast), ("GT", Compare::Above), ("LE", Compare::AtMost),
+    ("LT", Compare::Below), ("MASKED_EQ", Compare::Is { mask: 0 }), ("NE", Compare::IsNot),
+];
+
+/// The words for comparisons, after `SCMP_CMP_`, sorted.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|(name, _)| *name)
+}
+
+/// What it calls the machines that we know the calls of, after `SCMP_ARCH_`, sorted.
+pub static ARCHITECTURES: &[&str] = &["X32", "X86", "X86_64"];
 
 /// The answers of a filter; `linux/seccomp.h`.
 pub(crate) mod answer {
@@ -81,7 +110,7 @@ pub fn compile(seccomp: &spec::Seccomp<'_>, unknown: Unknown) -> Result<Filter<'
     if default == answer::NOTIFY {
         return Err(Error::config(
             format_args!("linux.seccomp.defaultAction"),
-            format_args!("SCMP_ACT_NOTIFY cannot be used as the default: init could not tell anybody to listen"),
+            format_args!("SCMP_ACT_NOTIFY cannot be used as the default: who is to answer could not be told"),
         ));
     }
     let (x86, x32) = architectures(seccomp.architectures)?;
@@ -90,10 +119,8 @@ pub fn compile(seccomp: &spec::Seccomp<'_>, unknown: Unknown) -> Result<Filter<'
         Abi::X86 => x86,
         Abi::X32 => x32,
     });
-    let mut notifies = false;
     for (index, syscall) in seccomp.syscalls.iter().enumerate() {
         let rules = rules(index, syscall)?;
-        notifies |= rules.answer == answer::NOTIFY && default != answer::NOTIFY;
         add(&mut calls, index, syscall, &rules, default, unknown)?;
     }
 
@@ -104,7 +131,7 @@ pub fn compile(seccomp: &spec::Seccomp<'_>, unknown: Unknown) -> Result<Filter<'
     let (program, start) = calls.write(default, newer);
     let program = program.finish(start)?;
     debug!("linux.seccomp: a filter of {} instructions", program.len());
-    Ok(Filter { program, flags: flags(seccomp.flags)?, notifies })
+    Ok(Filter { program, flags: flags(seccomp.flags)? })
 }
 
 /// The action of an entry and its alternatives, each a list of conditions.
@@ -158,7 +185,7 @@ fn add(
         if rules.answer == answer::NOTIFY && *name == "write" {
             return Err(Error::config(
                 format_args!("linux.seccomp.syscalls[{index}].action"),
-                format_args!("SCMP_ACT_NOTIFY cannot be used for write: init needs it to tell who listens"),
+                format_args!("SCMP_ACT_NOTIFY cannot be used for write: who is to answer could not be told"),
             ));
         }
         let abis = [(Abi::X86_64, numbers.x86_64), (Abi::X86, numbers.x86), (Abi::X32, numbers.x32)];
@@ -196,17 +223,14 @@ fn action(path: &dyn core::fmt::Display, name: Option<&str>) -> Result<u32> {
     let Some(name) = name else {
         return Err(Error::config(format_args!("{path}"), format_args!("is required")));
     };
-    Ok(match name.strip_prefix("SCMP_ACT_") {
-        Some("ALLOW") => answer::ALLOW,
-        Some("ERRNO") => answer::ERRNO,
-        Some("KILL" | "KILL_THREAD") => answer::KILL_THREAD,
-        Some("KILL_PROCESS") => answer::KILL_PROCESS,
-        Some("LOG") => answer::LOG,
-        Some("NOTIFY") => answer::NOTIFY,
-        Some("TRACE") => answer::TRACE,
-        Some("TRAP") => answer::TRAP,
-        _ => return Err(Error::config(format_args!("{path}"), format_args!("unknown action {name:?}"))),
-    })
+    named(ACTIONS, "SCMP_ACT_", name)
+        .ok_or_else(|| Error::config(format_args!("{path}"), format_args!("unknown action {name:?}")))
+}
+
+/// What a word of the config stands for.
+fn named<T: Copy>(table: &[(&str, T)], prefix: &str, word: &str) -> Option<T> {
+    let word = word.strip_prefix(prefix)?;
+    table.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning)
 }
 
 /// The number that goes with an action.
@@ -251,7 +275,6 @@ fn architectures(list: &[&str]) -> Result<(bool, bool)> {
         "M68K",
         "SH",
         "SHEB",
-        "X86_64",
         "NATIVE",
     ];
     let (mut x86, mut x32) = (false, false);
@@ -262,7 +285,7 @@ fn architectures(list: &[&str]) -> Result<(bool, bool)> {
             x86 = true;
         } else if is("X32") {
             x32 = true;
-        } else if !ELSEWHERE.iter().any(|other| is(other)) {
+        } else if !ARCHITECTURES.iter().chain(ELSEWHERE).any(|other| is(other)) {
             return Err(Error::config(
                 format_args!("linux.seccomp.architectures[{index}]"),
                 format_args!("seccomp unknown architecture `{name}`"),
@@ -283,21 +306,13 @@ fn condition(syscall: usize, number: usize, arg: &spec::SyscallArg<'_>) -> Resul
     }
     let value = arg.value.ok_or_else(|| required("value"))?;
     let op = arg.op.ok_or_else(|| required("op"))?;
-    let compare = match op.strip_prefix("SCMP_CMP_") {
-        Some("NE") => Compare::IsNot,
-        Some("LT") => Compare::Below,
-        Some("LE") => Compare::AtMost,
-        Some("EQ") => Compare::Is { mask: u64::MAX },
-        Some("GE") => Compare::AtLeast,
-        Some("GT") => Compare::Above,
-        // The value is the mask here.
-        Some("MASKED_EQ") => {
-            let datum = arg.value_two.unwrap_or(0);
-            return Ok(Condition { index, compare: Compare::Is { mask: value }, value: datum });
+    match named(OPERATORS, "SCMP_CMP_", op) {
+        Some(Compare::Is { mask: 0 }) => {
+            Ok(Condition { index, compare: Compare::Is { mask: value }, value: arg.value_two.unwrap_or(0) })
         }
-        _ => return Err(wrong("op", format_args!("unknown operator {op:?}"))),
-    };
-    Ok(Condition { index, compare, value })
+        Some(compare) => Ok(Condition { index, compare, value }),
+        None => Err(wrong("op", format_args!("unknown operator {op:?}"))),
+    }
 }
 
 /// The flags for seccomp(2); without a list, what crun's users have always had.
@@ -305,12 +320,10 @@ fn condition(syscall: usize, number: usize, arg: &spec::SyscallArg<'_>) -> Resul
 /// # Errors
 /// If there is one that nobody knows.
 pub fn flags(list: Option<&[&str]>) -> Result<u32> {
-    const PREFIX: &str = "SECCOMP_FILTER_FLAG_";
     let Some(list) = list else { return Ok(filter_flag::SPEC_ALLOW) };
     let mut flags = 0;
     for (index, name) in list.iter().enumerate() {
-        let known = filter_flag::NAMES.iter().find(|(known, _)| name.strip_prefix(PREFIX) == Some(known));
-        let Some((_, flag)) = known else {
+        let Some(flag) = named(filter_flag::NAMES, "SECCOMP_FILTER_FLAG_", name) else {
             return Err(Error::config(
                 format_args!("linux.seccomp.flags[{index}]"),
                 format_args!("unknown seccomp flag {name:?}"),

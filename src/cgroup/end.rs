@@ -154,7 +154,7 @@ impl Place<'_> {
 
     /// Removes the directory and all below it, however deep, with one descriptor: down into what is busy, up again
     /// when nothing is left there. Fails with EBUSY at the first that is busy although nothing is below it.
-    fn remove_tree(&self) -> Result<(), Errno> {
+    pub(super) fn remove_tree(&self) -> Result<(), Errno> {
         let mut here = match file::open(self.directory) {
             Err(Errno::NOENT) => return Ok(()),
             here => here?,

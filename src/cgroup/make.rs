@@ -5,15 +5,19 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 use super::device::Guard;
-use super::{Cgroup, Cgroups, Context, Errno, Error, Place, Result, number};
+use super::{Cgroup, Context, Errno, Error, Place, Result, number};
 use crate::debug;
-use crate::plan::resources::{COUNTED, Limits, Otherwise, Write};
+use crate::plan::resources::delegate::Delegation;
+use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
 
 /// The kernel has 14 controllers; the rest is for named hierarchies.
 const MOST: usize = 32;
+
+/// What is handed over on kernels that do not say.
+const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
 
 /// Open doors into a cgroup. They close when this is dropped; in the child, when it becomes another program.
 pub struct Doors<'a> {
@@ -41,6 +45,14 @@ impl Doors<'_> {
             file::write(tasks.as_fd(), b"0").map_err(|errno| refused(place, errno))?;
         }
         Ok(())
+    }
+
+    /// The same, for what only the cgroup can have been the reason of.
+    #[must_use]
+    pub fn not_born(&self, error: Error) -> Error {
+        let ours = [Errno::AGAIN, Errno::BUSY, Errno::OPNOTSUPP, Errno::NODEV];
+        let reason = ours.into_iter().find(|errno| error.is(*errno) && self.birthplace.is_some());
+        reason.map_or(error, |errno| self.refused(errno))
     }
 
     /// The error for a clone3 with [`birthplace`](Self::birthplace) that failed for the cgroup's sake.
@@ -72,17 +84,22 @@ impl<'a> Cgroup<'a> {
     ///
     /// # Errors
     /// The cgroup is in use or frozen; a limit is refused; the kernel's.
-    pub fn create(&self, limits: &Limits<'_>) -> Result<Doors<'a>> {
+    pub fn create(&self, plan: &resources::Cgroup<'_>) -> Result<Doors<'a>> {
         let mut doors = Doors { birthplace: None, tasks: Vec::new() };
-        self.build(limits.writes, |place, new| {
+        self.build(plan.limits.writes, |place, new| {
             self.open_door(place, &mut doors)?;
-            match (doors.birthplace(), &limits.devices) {
-                (Some(directory), Some(devices)) => {
-                    let guard = if new { Guard::New } else { Guard::Existing };
-                    place.guard_devices(directory, devices.program, guard)
-                }
-                _ => Ok(()),
+            if let (Some(directory), Some(devices)) = (doors.birthplace(), &plan.limits.devices) {
+                let guard = if new { Guard::New } else { Guard::Existing };
+                place.guard_devices(directory, devices.program, guard)?;
             }
+            if let (Some(_), Some(delegation)) = (&doors.birthplace, &plan.delegation) {
+                self.delegate(place, delegation, &mut doors).inspect_err(|_| {
+                    if new {
+                        let _ = place.remove_tree();
+                    }
+                })?;
+            }
+            Ok(())
         })?;
         Ok(doors)
     }
@@ -111,7 +128,7 @@ impl<'a> Cgroup<'a> {
         mut each: impl FnMut(&Place<'a>, bool) -> Result<()>,
     ) -> Result<()> {
         for place in self.places {
-            let mine = || writes.iter().filter(|write| self.takes(place, write));
+            let mine = || writes.iter().filter(|write| place.takes(write));
             if place.hierarchy.unified {
                 self.turn_on_controllers(place, writes)?;
             }
@@ -128,7 +145,7 @@ impl<'a> Cgroup<'a> {
                     }
                 }
             }
-            place.limit(mine())?;
+            place.limit(mine(), None)?;
             each(place, new)?;
         }
         Ok(())
@@ -191,6 +208,40 @@ impl<'a> Cgroup<'a> {
         Ok(true)
     }
 
+    /// Hands the cgroup, or one below it that becomes the birthplace, to the container's root: the directory, and the
+    /// files that the kernel names for this. Those of its limits are not among them.
+    fn delegate(&self, place: &Place<'a>, delegation: &Delegation<'_>, doors: &mut Doors<'a>) -> Result<()> {
+        let mut given = *place;
+        if !delegation.below.is_empty() {
+            let path = memory::format(format_args!("{}/{}", self.path, delegation.below.trim_end_matches('/')));
+            let inner = Cgroup::new(self.cgroups, path)?;
+            let Some(inner_place) = inner.places.last() else { return Ok(()) };
+            inner.turn_on_controllers(inner_place, &[])?;
+            inner.make(inner_place)?;
+            given = Place { directory: inner_place.directory, ..*place };
+            self.open_door(&given, doors)?;
+        }
+        let Some((uid, gid)) = delegation.owner else { return Ok(()) };
+        match file::chownat(CWD, given.directory, uid, gid) {
+            // A user without privileges cannot give anything away.
+            Err(Errno::PERM) => {
+                debug!("{}: stays ours", given.name());
+                return Ok(());
+            }
+            other => other.context("chown cgroup", given.name())?,
+        }
+        let mut buffer = [0; 4096];
+        let named = file::get(CWD, c"/sys/kernel/cgroup/delegate", &mut buffer).unwrap_or(DELEGATED);
+        for name in core::str::from_utf8(named).unwrap_or("").lines() {
+            match file::chownat(CWD, given.file(name), uid, gid) {
+                // That of a controller that is not turned on.
+                Err(Errno::NOENT) => {}
+                other => other.context_with("chown", format_args!("{}/{name}", given.name()))?,
+            }
+        }
+        Ok(())
+    }
+
     fn open_door(&self, place: &Place<'a>, doors: &mut Doors<'a>) -> Result<()> {
         if place.hierarchy.unified {
             let directory = file::open_dir(CWD, place.directory).context("open", place.name())?;
@@ -200,29 +251,6 @@ impl<'a> Cgroup<'a> {
         let tasks = file::openat(CWD, place.file("tasks"), OFlags::WRONLY, Mode::empty())
             .context_with("open", format_args!("{}/tasks", place.name()))?;
         doors.tasks.push((tasks, *place)).map_err(|_| Error::because("enter cgroup", self.path, "over 32 hierarchies"))
-    }
-
-    /// Writes limits of a cgroup that exists.
-    ///
-    /// # Errors
-    /// A limit is refused.
-    pub fn update(&self, limits: &Limits<'_>) -> Result<()> {
-        for place in self.places {
-            place.limit(limits.writes.iter().filter(|write| self.takes(place, write)))?;
-            if let Some(devices) = limits.devices.filter(|_| place.hierarchy.unified) {
-                let directory = file::open_dir(CWD, place.directory).context("open", place.name())?;
-                place.guard_devices(directory.as_fd(), devices.program, Guard::Running)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a file is in this place: beside version 1, version 2 has none of ours.
-    fn takes(&self, place: &Place<'_>, write: &Write<'_>) -> bool {
-        match self.cgroups {
-            Cgroups::V2(_) => true,
-            _ => !place.hierarchy.unified && place.hierarchy.controls(write.controller()),
-        }
     }
 
     /// The paths above this one, from the top, without the root.
@@ -358,51 +386,6 @@ impl Place<'_> {
             return Ok(number(self.read("cgroup.events", &mut buffer)?, "populated") == Some(1));
         }
         Ok(!self.read("cgroup.procs", &mut buffer)?.is_empty())
-    }
-
-    /// Writes limits in order, with a descriptor for each run of writes into one file.
-    fn limit<'w>(&self, writes: impl Iterator<Item = &'w Write<'w>>) -> Result<()> {
-        let mut last: Option<(&str, OwnedFd)> = None;
-        let mut put = |file: &'w str, value: &str| {
-            if last.as_ref().is_none_or(|(name, _)| *name != file) {
-                last = Some((file, file::openat(CWD, self.file(file), OFlags::WRONLY, Mode::empty())?));
-            }
-            last.as_ref().map_or(Err(Errno::BADF), |(_, fd)| file::write(fd.as_fd(), value.as_bytes()).map(drop))
-        };
-        let mut waiting: Option<(&Write<'_>, Errno)> = None;
-        for write in writes {
-            match (put(write.file, write.value), write.otherwise) {
-                (Ok(()), _) | (Err(Errno::NOENT), Otherwise::Skip) => {}
-                (Err(Errno::NOENT), Otherwise::Instead { file, value }) => {
-                    put(file, value).map_err(|errno| self.cannot_limit(&Write { file, value, ..*write }, errno))?;
-                }
-                (Err(errno @ Errno::INVAL), Otherwise::AfterNext) => {
-                    waiting = Some((write, errno));
-                    continue;
-                }
-                (Err(errno), _) => return Err(self.cannot_limit(write, errno)),
-            }
-            if let Some((first, _)) = waiting.take() {
-                put(first.file, first.value).map_err(|errno| self.cannot_limit(first, errno))?;
-            }
-        }
-        waiting.map_or(Ok(()), |(write, errno)| Err(self.cannot_limit(write, errno)))
-    }
-
-    #[cold]
-    fn cannot_limit(&self, write: &Write<'_>, errno: Errno) -> Error {
-        let hint = match (errno, write.controller()) {
-            (Errno::NOENT, _) => "this kernel has no such file",
-            (Errno::BUSY, "memory") => "more than that is in use",
-            (Errno::ACCESS | Errno::RANGE | Errno::INVAL, "cpuset") => "the cgroup above it must have them, too",
-            (Errno::PERM, "devices") => "the cgroup above it does not allow it itself",
-            (Errno::INVAL, "cpu") if write.field == "cpu.shares" => "an idle cgroup has no weight",
-            (Errno::NODEV, _) => "there is no such device",
-            _ => "",
-        };
-        let Write { field, file, value, .. } = write;
-        let what = format_args!("linux.resources.{field}, {value:?} in {}/{file}", self.name());
-        Error::errno("set", memory::format(what), errno).hint(hint)
     }
 }
 

@@ -153,8 +153,8 @@ impl Cgroup<'_> {
 
     /// The sizes of huge pages are in the names of the files.
     fn hugetlb(&self, w: &mut Writer<'_>) {
-        let v2 = self.is_v2();
-        let place = if v2 { self.home() } else { self.place_of("hugetlb") };
+        let place = self.place_of("hugetlb");
+        let v2 = place.is_some_and(|place| place.hierarchy.unified);
         let end = if v2 { ".current" } else { ".usage_in_bytes" };
         for size in place.map_or(&[][..], |place| page_sizes(place, end)) {
             let of = |end| self.one(memory::format(format_args!("hugetlb.{size}.{end}")));

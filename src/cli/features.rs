@@ -8,28 +8,9 @@ use super::{Outcome, report};
 use crate::container::{Context, SPEC_VERSION};
 use crate::json::{self, Style, Writer};
 use crate::plan::{hooks, identity, mount, namespace, scheduling};
+use crate::seccomp::{ACTIONS, ARCHITECTURES, operators};
 use crate::sys::memory::{self, Growing};
-
-/// What a profile may say here; SCMP_ACT_NOTIFY is refused so far.
-#[rustfmt::skip]
-static SECCOMP: &[(&str, &[&str])] = &[
-    ("actions", &[
-        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-        "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
-    ]),
-    ("operators", &[
-        "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE",
-    ]),
-    ("archs", &["SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"]),
-    ("knownFlags", FLAGS),
-    ("supportedFlags", FLAGS),
-];
-
-#[rustfmt::skip]
-const FLAGS: &[&str] = &[
-    "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
+use crate::sys::security::filter_flag::NAMES;
 
 /// Prints them.
 pub fn run(_: &Context, _: &Given) -> Outcome {
@@ -52,13 +33,16 @@ fn features(w: &mut Writer<'_>) {
 
 fn linux(w: &mut Writer<'_>) {
     w.member("namespaces", sorted(namespace::KINDS.iter().map(|(name, _)| *name)));
-    w.name("capabilities").array(|w| {
-        identity::CAPABILITIES.iter().for_each(|name| w.value(memory::format(format_args!("CAP_{name}"))));
-    });
+    words(w, "capabilities", |w| identity::CAPABILITIES.iter().for_each(|name| word(w, "CAP_", name)));
     switches(w, "cgroup", &[("v1", true), ("v2", true), ("systemd", true), ("systemdUser", true), ("rdma", true)]);
     w.name("seccomp").object(|w| {
         w.member("enabled", true);
-        SECCOMP.iter().for_each(|(name, words)| w.member(name, *words));
+        words(w, "actions", |w| ACTIONS.iter().for_each(|(name, _)| word(w, "SCMP_ACT_", name)));
+        words(w, "operators", |w| operators().for_each(|name| word(w, "SCMP_CMP_", name)));
+        words(w, "archs", |w| ARCHITECTURES.iter().for_each(|name| word(w, "SCMP_ARCH_", name)));
+        for list in ["knownFlags", "supportedFlags"] {
+            words(w, list, |w| NAMES.iter().for_each(|(name, _)| word(w, "SECCOMP_FILTER_FLAG_", name)));
+        }
     });
     switches(w, "apparmor", &[("enabled", true)]);
     switches(w, "selinux", &[("enabled", true)]);
@@ -69,6 +53,15 @@ fn linux(w: &mut Writer<'_>) {
     });
     w.name("mountExtensions").object(|w| switches(w, "idmap", &[("enabled", false)]));
     switches(w, "netDevices", &[("enabled", false)]);
+}
+
+fn words(w: &mut Writer<'_>, list: &str, each: impl FnOnce(&mut Writer<'_>)) {
+    w.name(list).array(each);
+}
+
+#[inline(never)]
+fn word(w: &mut Writer<'_>, prefix: &str, name: &str) {
+    w.value(memory::format(format_args!("{prefix}{name}")));
 }
 
 fn switches(w: &mut Writer<'_>, name: &str, all: &[(&str, bool)]) {

@@ -10,7 +10,7 @@ use crate::container::{self, Context};
 pub fn run(context: &Context, given: &Given) -> Outcome {
     let id = if given.words.is_empty() { "ID" } else { create::id(given)? };
     let request = create::request(id, given)?;
-    let text = container::create::explain(context, &request, given.has(&verbs::JSON))?;
+    let text = container::decide::explain(context, &request, given.has(&verbs::JSON))?;
     report::print(text)?;
     Ok(0)
 }

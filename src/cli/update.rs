@@ -4,16 +4,12 @@
 
 use core::ffi::CStr;
 
-use super::options::{Given, Lossy, Opt, invalid};
-use super::{Failure, Outcome, misuse, verbs};
+use super::options::{Given, Opt, invalid};
+use super::{Failure, Outcome, document, misuse, verbs};
 use crate::container::{Context, id, update};
-use crate::error::{Context as _, Error, Result};
-use crate::json;
-use crate::spec::{BlockIo, Cpu, Memory, Pids, Resources};
-use crate::sys::{AsFd, fd, file, memory};
-
-/// No document of limits is as long as this.
-const LONGEST: usize = 16 << 20;
+use crate::error::{Error, Result};
+use crate::json::{self, Style, Writer};
+use crate::spec::Resources;
 
 /// Sets new limits.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -39,65 +35,69 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     Ok(0)
 }
 
-/// JSON like that of `linux.resources`; `-` is standard input.
+/// JSON like that of `linux.resources`.
 fn from_document(file: &'static CStr) -> Result<Resources<'static>, Failure> {
-    const STANDARD_INPUT: i32 = 0;
-    let (name, text) = if file == c"-" {
-        ("standard input", file::read_to_end(fd::standard(STANDARD_INPUT), LONGEST))
-    } else {
-        let name = memory::format(format_args!("{}", Lossy(file.to_bytes())));
-        (name, file::open(file).and_then(|file| file::read_to_end(file.as_fd(), LONGEST)))
-    };
-    Ok(json::from_document(name, text.context("read", name)?)?)
+    let (name, text) = document::read(file)?;
+    Ok(json::from_document(name, text)?)
 }
 
+/// What may be the value of an option: in words, and by a function unless it is a text.
+type Form = (&'static str, Option<fn(&str) -> Option<i64>>);
+
+const TEXT: Form = ("it is text", None);
+const NUMBER: Form = ("it is a number", Some(|text| text.parse().ok()));
+const NATURAL: Form = ("it is a number from 0 on", Some(natural));
+const SIZE: Form = ("it is a number of bytes, as in 64m, or -1", Some(size));
+const WEIGHT: Form = ("it is a number from 10 to 1000", Some(weight));
+
+/// A member of the document, and the option that sets it.
+type Member = (&'static str, &'static Opt, Form);
+
+/// What the options set: members of the members of `linux.resources`.
+#[rustfmt::skip]
+static MEMBERS: &[(&str, &[Member])] = &[
+    ("memory", &[
+        ("limit", &verbs::MEMORY, SIZE), ("reservation", &verbs::MEMORY_RESERVATION, SIZE),
+        ("swap", &verbs::MEMORY_SWAP, SIZE), ("kernel", &verbs::KERNEL_MEMORY, SIZE),
+        ("kernelTCP", &verbs::KERNEL_MEMORY_TCP, SIZE),
+    ]),
+    ("cpu", &[
+        ("shares", &verbs::CPU_SHARE, NATURAL), ("quota", &verbs::CPU_QUOTA, NUMBER),
+        ("burst", &verbs::CPU_BURST, NATURAL), ("period", &verbs::CPU_PERIOD, NATURAL),
+        ("realtimeRuntime", &verbs::CPU_RT_RUNTIME, NUMBER), ("realtimePeriod", &verbs::CPU_RT_PERIOD, NATURAL),
+        ("cpus", &verbs::CPUSET_CPUS, TEXT), ("mems", &verbs::CPUSET_MEMS, TEXT), ("idle", &verbs::CPU_IDLE, NUMBER),
+    ]),
+    ("pids", &[("limit", &verbs::PIDS_LIMIT, NUMBER)]),
+    ("blockIO", &[("weight", &verbs::BLKIO_WEIGHT, WEIGHT)]),
+];
+
+/// The options become the document that says the same: one reader for both.
 fn from_options(given: &Given) -> Result<Resources<'static>> {
-    let number = |option| parsed(given, option, "it is a number", |text| text.parse().ok());
-    let natural =
-        |option| parsed(given, option, "it is a number from 0 on", natural).map(|n| n.map(i64::cast_unsigned));
-    let size = |option| parsed(given, option, "it is a number of bytes, as in 64m, or -1", size);
-    let weight = parsed(given, &verbs::BLKIO_WEIGHT, "it is a number from 10 to 1000", weight)?;
-    let limit = number(&verbs::PIDS_LIMIT)?;
-    let memory = Memory {
-        limit: size(&verbs::MEMORY)?,
-        reservation: size(&verbs::MEMORY_RESERVATION)?,
-        swap: size(&verbs::MEMORY_SWAP)?,
-        kernel: size(&verbs::KERNEL_MEMORY)?,
-        kernel_tcp: size(&verbs::KERNEL_MEMORY_TCP)?,
-        ..Memory::default()
-    };
-    let cpu = Cpu {
-        shares: natural(&verbs::CPU_SHARE)?,
-        quota: number(&verbs::CPU_QUOTA)?,
-        burst: natural(&verbs::CPU_BURST)?,
-        period: natural(&verbs::CPU_PERIOD)?,
-        realtime_runtime: number(&verbs::CPU_RT_RUNTIME)?,
-        realtime_period: natural(&verbs::CPU_RT_PERIOD)?,
-        cpus: given.text(&verbs::CPUSET_CPUS)?,
-        mems: given.text(&verbs::CPUSET_MEMS)?,
-        idle: number(&verbs::CPU_IDLE)?,
-    };
-    Ok(Resources {
-        memory: Some(memory::keep(memory)),
-        cpu: Some(memory::keep(cpu)),
-        pids: limit.map(|limit| Pids { limit: Some(limit) }),
-        block_io: weight.map(|weight| &*memory::keep(BlockIo { weight: Some(weight as u16), ..BlockIo::default() })),
-        ..Resources::default()
-    })
+    let mut refused = None;
+    let text = json::text(Style::Compact, |w| {
+        w.object(|w| {
+            let is_given = |(_, members): &&(_, &[Member])| members.iter().any(|(_, option, _)| given.has(option));
+            for (name, members) in MEMBERS.iter().filter(is_given) {
+                w.name(name).object(|w| {
+                    for (name, option, form) in *members {
+                        refused = refused.or(member(w, name, given, option, form).err());
+                    }
+                });
+            }
+        });
+    });
+    refused.map_or_else(|| json::from_document("the options", text.as_bytes()), Err)
 }
 
 /// An option's value; an empty one is as if it were not given, as with runc.
-fn parsed(
-    given: &Given,
-    option: &Opt,
-    wanted: &'static str,
-    parse: fn(&'static str) -> Option<i64>,
-) -> Result<Option<i64>> {
-    let Some(word) = given.value(option).filter(|word| !word.is_empty()) else { return Ok(None) };
-    match word.to_str().ok().and_then(parse) {
-        None => Err(invalid(option, word, wanted)),
-        parsed => Ok(parsed),
+fn member(w: &mut Writer<'_>, name: &str, given: &Given, option: &Opt, (wanted, parse): &Form) -> Result<()> {
+    let Some(word) = given.value(option).filter(|word| !word.is_empty()) else { return Ok(()) };
+    match (word.to_str(), parse) {
+        (Ok(text), None) => w.member(name, text),
+        (Ok(text), Some(parse)) => w.member(name, parse(text).ok_or_else(|| invalid(option, word, wanted))?),
+        (Err(_), _) => return Err(invalid(option, word, wanted)),
     }
+    Ok(())
 }
 
 fn natural(text: &str) -> Option<i64> {

@@ -5,8 +5,8 @@
 
 use super::options::{Given, Kind, Opt, Order};
 use super::{
-    Outcome, completion, create, delete, events, exec, features, kill, list, pause, plan, ps, run, spec, start, state,
-    update,
+    Outcome, completion, create, delete, events, exec, features, kill, list, mounts, pause, plan, ps, run, spec, start,
+    state, update,
 };
 use crate::container::Context;
 
@@ -195,6 +195,14 @@ pub static VERBS: &[Verb] = &[
         run: update::run,
     },
     Verb {
+        name: "mounts",
+        summary: "mount something in a container, or unmount it",
+        words: Words { min: 3, max: 3, names: "add|remove ID FILE" },
+        options: &[],
+        order: Order::Anywhere,
+        run: mounts::run,
+    },
+    Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
         words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
@@ -364,7 +372,7 @@ mod tests {
             let heading = match verb.words.names {
                 "" => format!("## {}", verb.name),
                 names => {
-                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND"];
+                    let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND", "FILE"];
                     let shown = |names: String, word: &&str| names.replace(word, &format!("*{word}*"));
                     format!("## {} {}", verb.name, placeholders.iter().fold(names.to_owned(), shown))
                 }

@@ -5,35 +5,30 @@ use core::cell::Cell;
 use core::ffi::CStr;
 
 use super::child::{self, Spawned};
+use super::console::{Console, receive_master};
+use super::decide::{Decided, decide, open_bundle, show};
 use super::exe::{self, Protected};
-use super::filter;
 use super::foreground::{self, Init};
 use super::idmap;
 use super::notify::{self, Notify};
 use super::process::Stat;
-use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir};
-use super::{CreateRequest, Manager, connect_for_pidfd, hooks, send_pidfd, text};
+use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
 use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::hook::Runner;
-use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
 use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
+use crate::plan::Plan;
 use crate::plan::hooks::Stage;
-use crate::plan::resources::Limits;
-use crate::plan::text::Shown;
-use crate::plan::{self, Plan};
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security, socket};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, file, process, security};
 use crate::{debug, log, spec, warn};
-
-/// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
-const CONFIG_LIMIT: usize = 64 << 20;
 
 /// Makes a container whose process waits for `start`.
 ///
@@ -145,114 +140,6 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
     };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle.as_fd(), exe)
-}
-
-/// What `run` would do with the same request, for people or as JSON. Nothing is done.
-///
-/// # Errors
-/// Whatever is wrong with the config.
-pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
-    let bundle = open_bundle(request)?;
-    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
-    Ok(show(context, decided.plan, &decided.place, as_json))
-}
-
-fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
-    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
-    let shown = Shown { plan, cgroups: &place.cgroups, state };
-    if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
-}
-
-fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
-    if request.bundle == c"." {
-        return Ok(Bundle(None));
-    }
-    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
-}
-
-/// The bundle's directory, or the current one.
-struct Bundle(Option<OwnedFd>);
-
-impl Bundle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().map_or(CWD, AsFd::as_fd)
-    }
-}
-
-/// What is known before anything has happened.
-struct Decided {
-    spec: &'static spec::Spec<'static>,
-    plan: &'static Plan<'static>,
-    place: Place,
-    /// NOTIFY_SOCKET.
-    supervisor: Option<&'static CStr>,
-    /// Whether the caller is not root.
-    rootless: bool,
-}
-
-fn decide(
-    context: &super::Context,
-    request: &CreateRequest,
-    bundle: BorrowedFd<'_>,
-    listen_fds: u32,
-) -> Result<Decided> {
-    let config = read_config(bundle, request.config)?;
-    let spec = spec::parse(config)?;
-    let caller = Caller::find(context.start.euid)?;
-    let place = Place::find(context, spec, caller.is_some())?;
-    let supervisor = notify::wanted(context);
-    let notify = match supervisor {
-        Some(path) => {
-            let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
-            Some([text(path), host])
-        }
-        None => None,
-    };
-    let plan = memory::keep(plan::compile(
-        spec,
-        &place.cgroups,
-        &plan::Request {
-            id: request.id,
-            no_pivot: request.no_pivot,
-            no_new_keyring: request.no_new_keyring,
-            no_cgroups: place.none,
-            systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
-            listen_fds,
-            preserve_fds: request.preserve_fds,
-            notify,
-            caller,
-            cgroup_parent: place.parent,
-            security: if is_labelled(spec) { host::security() } else { host::Security::default() },
-        },
-    )?);
-    Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
-}
-
-/// Where the container's cgroup may be.
-struct Place {
-    cgroups: Cgroups<'static>,
-    /// There is none, so that limits are ignored.
-    none: bool,
-    /// The cgroup below which it is, unless the config says where.
-    parent: &'static str,
-    /// Whether the config says where.
-    asked: bool,
-}
-
-impl Place {
-    fn find(context: &super::Context, spec: &spec::Spec<'_>, rootless: bool) -> Result<Place> {
-        let asked = spec.linux.and_then(|linux| linux.cgroups_path).is_some_and(|path| !path.is_empty());
-        let nowhere = Place { cgroups: Cgroups::None, none: true, parent: "", asked };
-        if context.manager == Manager::Disabled {
-            return Ok(nowhere);
-        }
-        let cgroups = host::cgroups()?;
-        // systemd finds the place by itself.
-        if !rootless || asked || context.manager == Manager::Systemd {
-            return Ok(Place { cgroups, none: false, parent: "", asked });
-        }
-        Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))
-    }
 }
 
 /// What the steps of making a container share.
@@ -373,6 +260,8 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            listener_path: plan.listener.map(|listener| listener.path),
+            listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
         };
         dir.write(&state)?;
@@ -403,12 +292,12 @@ impl<'a> Maker<'_, 'a> {
         let whole = self.cgroup.get();
         let (born_in, entered) = whole.halves();
         let (early, late) = if plan.namespaces.has(kind::USER) { (whole, None) } else { (born_in, Some(entered)) };
-        let (early, late, doors) = match early.create(&plan.cgroup.limits) {
+        let (early, late, doors) = match early.create(&plan.cgroup) {
             Err(error) if self.can_do_without(&error) => {
                 let none = Cgroup::new(Cgroups::None, "")?;
                 self.cgroup.set(none);
                 state.cgroup_path = "";
-                (none, None, none.create(&Limits::default())?)
+                (none, None, none.create(&plan.cgroup)?)
             }
             doors => (early, late, doors?),
         };
@@ -438,7 +327,7 @@ impl<'a> Maker<'_, 'a> {
                 Err(error) if undo.scope.is_some() && birthplace.is_some() && error.is(Errno::ACCESS) => {
                     birthplace = None;
                 }
-                spawned => break spawned?,
+                spawned => break spawned.map_err(|error| doors.not_born(error))?,
             }
         };
         let moved = doors.birthplace().is_some() && birthplace.is_none();
@@ -525,19 +414,19 @@ impl<'a> Maker<'_, 'a> {
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
-            self.hear_ready(link, init)?;
+            self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
             link.tell(Step::Hooked, 0);
         }
-        self.hear_ready(link, init)?;
+        self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
             return write_pid_file();
         }
         // The end of its side shows that the user's program has taken over.
         match link.hear()? {
             Report::Failed(error) => Err(error),
-            Report::Ready | Report::Closed => Ok(()),
+            Report::Ready | Report::Listener(_) | Report::Closed => Ok(()),
         }
     }
 
@@ -560,20 +449,36 @@ impl<'a> Maker<'_, 'a> {
         true
     }
 
-    fn hear_ready(&self, link: &link::Parent, init: &Init) -> Result<()> {
-        match link.hear()? {
-            Report::Ready => Ok(()),
-            Report::Failed(error) => Err(error),
-            Report::Closed => Err(self.died(init)),
+    /// Until init is ready, and the listener of its seccomp filter, if one is to come now, is with its agent.
+    fn hear_ready(&self, link: &link::Parent, init: &Init, state: Option<&State<'_>>) -> Result<()> {
+        let state = state.filter(|state| state.listener_path.is_some());
+        let (mut ready, mut listened) = (false, state.is_none());
+        while !(ready && listened) {
+            match link.hear()? {
+                Report::Ready => ready = true,
+                Report::Listener(fd) => {
+                    if let Some(state) = state {
+                        listener::pass_on(state, Status::Creating, init.pid, &fd)?;
+                    }
+                    link.tell(Step::Listened, 0);
+                    listened = true;
+                }
+                Report::Failed(error) => return Err(error),
+                Report::Closed => return Err(self.died(init)),
+            }
         }
+        Ok(())
     }
 
     /// Init died without a word: most often of the container's memory limit.
     #[cold]
     fn died(&self, init: &Init) -> Error {
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
-        if self.cgroup.get().oom_killed() {
-            return Error::says(format_args!("container `{}`: OOM: the memory limit could be too low", self.plan.id));
+        if let Some((limit, used)) = self.cgroup.get().oom_killed() {
+            return Error::says(format_args!(
+                "container `{}`: OOM: the memory limit could be too low: it is {limit}, and {used} were used",
+                self.plan.id
+            ));
         }
         Error::says(format_args!(
             "container `{}`: its init ended before it was ready, with code {status}",
@@ -599,29 +504,13 @@ impl<'a> Maker<'_, 'a> {
                     links.push(link);
                 }
             }
-            list.push(Hierarchy { name, path: place.directory, links: links.finish() });
+            let path = match &self.plan.cgroup.delegation {
+                Some(delegation) if place.hierarchy.unified => place.below(delegation.below),
+                _ => place.directory,
+            };
+            list.push(Hierarchy { name, path, links: links.finish() });
         }
         list.finish()
-    }
-}
-
-/// Whether it names a label of a security module.
-fn is_labelled(spec: &spec::Spec<'_>) -> bool {
-    let of_process = spec.process.map_or([None; 2], |process| [process.apparmor_profile, process.selinux_label]);
-    let of_mounts = spec.linux.and_then(|linux| linux.mount_label);
-    plan::label::is_any(&of_process) || plan::label::is_any(&[of_mounts])
-}
-
-/// Reads the config, from the bundle unless the caller names another file.
-fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&'static [u8]> {
-    let (dir, path) = match other {
-        Some(path) => (CWD, path),
-        None => (bundle, c"config.json"),
-    };
-    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", text(path))?;
-    match file::read_to_end(config.as_fd(), CONFIG_LIMIT) {
-        Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
-        config => config.context("read", text(path)),
     }
 }
 
@@ -663,35 +552,6 @@ fn check_terminal(plan: &Plan<'_>, request: &CreateRequest, until: Until) -> Res
         }
         (Until::Started, false) => Ok(()),
     }
-}
-
-/// Who gets the terminal's other side: the caller's socket, or we ourselves.
-pub(super) struct Console {
-    pub theirs: Option<OwnedFd>,
-    pub ours: Option<OwnedFd>,
-}
-
-impl Console {
-    pub(super) fn open(wanted: bool, socket: Option<&CStr>) -> Result<Console> {
-        if !wanted {
-            return Ok(Console { theirs: None, ours: None });
-        }
-        match socket {
-            Some(path) => {
-                let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
-                Ok(Console { theirs: Some(socket), ours: None })
-            }
-            None => {
-                let (ours, theirs) = socket::pair().context("socketpair", "for the terminal")?;
-                Ok(Console { theirs: Some(theirs), ours: Some(ours) })
-            }
-        }
-    }
-}
-
-pub(super) fn receive_master(socket: &OwnedFd) -> Result<OwnedFd> {
-    let master = socket::recv_fd(socket.as_fd()).context("receive", "the container's terminal")?;
-    master.ok_or(Error::because("receive", "the container's terminal", "it was not sent"))
 }
 
 /// What init waits for, and, if `start` has to hear from it, what it answers with. Then `exec.fifo` is only a link to the
@@ -740,7 +600,7 @@ pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
 }
 
 /// An absolute path, for the state.
-fn absolute(path: &'static CStr) -> Result<&'static str> {
+pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
     let path = text(path);
     if path.starts_with('/') {
         return Ok(path);

@@ -1,5 +1,6 @@
 //! The runtime's own program is kept out of a container's reach (CVE-2019-5736). Only who makes a process that others
-//! in the container can see needs that: `create`, `run` and `exec`.
+//! in the container can see needs that: `create`, `run`,
+//! `exec` and `mounts`.
 
 #![forbid(unsafe_code)]
 

@@ -10,18 +10,18 @@
 use core::ffi::CStr;
 
 use super::child::{Spawned, in_between};
-use super::create::{Console, check_preserved, listen_fds, receive_master, write_pid_file};
+use super::console::{Console, receive_master};
+use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
-use super::filter;
 use super::foreground::{self, Init};
 use super::process::{Freezer, Stat};
-use super::state::{Lock, State, StateDir};
-use super::{connect_for_pidfd, send_pidfd};
+use super::state::{Lock, State, StateDir, Status};
+use super::{connect_for_pidfd, filter, listener, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
 use crate::init::enter::{self, Entering, set_oom_score};
-use crate::link::{self, Report};
+use crate::link::{self, Report, Step};
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
 use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security};
@@ -216,7 +216,7 @@ impl Adding<'_> {
                 drop((console, doors, self.init));
                 debug!("the command is process {pid}");
                 let added = Init { pid, pidfd };
-                self::hear(&link, self.id, &added).inspect_err(|_| end(&added))?;
+                self::hear(&link, self.state, &added).inspect_err(|_| end(&added))?;
                 Ok(added)
             }
         }
@@ -274,22 +274,28 @@ impl Adding<'_> {
     }
 }
 
-/// Until the end of its side shows that the command has taken over.
-fn hear(link: &link::Parent, id: &str, added: &Init) -> Result<()> {
-    match link.hear()? {
-        Report::Ready => {}
-        Report::Failed(error) => return Err(error),
-        Report::Closed => {
-            let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
-            let code = process::exit_code(status);
-            return Err(Error::says(format_args!(
-                "container `{id}`: the process ended before it could execute the command, with code {code}"
-            ))
-            .hint("137 may mean that the memory limit is reached, or that the container has ended"));
+/// Until the end of its side shows that the command has taken over. On the way it gives us the listener of its seccomp
+/// filter, if it has one.
+fn hear(link: &link::Parent, state: &State<'_>, added: &Init) -> Result<()> {
+    let mut ready = false;
+    loop {
+        match link.hear()? {
+            Report::Ready => ready = true,
+            Report::Listener(fd) => {
+                listener::pass_on(state, Status::Running, added.pid, &fd)?;
+                link.tell(Step::Listened, 0);
+            }
+            Report::Failed(error) => return Err(error),
+            Report::Closed if ready => return Ok(()),
+            Report::Closed => {
+                let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
+                let code = process::exit_code(status);
+                return Err(Error::says(format_args!(
+                    "container `{}`: the process ended before it could execute the command, with code {code}",
+                    state.id
+                ))
+                .hint("137 may mean that the memory limit is reached, or that the container has ended"));
+            }
         }
-    }
-    match link.hear()? {
-        Report::Failed(error) => Err(error),
-        Report::Ready | Report::Closed => Ok(()),
     }
 }

@@ -53,7 +53,7 @@ fn parse(bytes: &[u8]) -> Option<Filter<'static>> {
         let [a, b, jt, jf, k @ ..] = instruction.first_chunk::<8>()?;
         program.push(SockFilter { code: u16::from_ne_bytes([*a, *b]), jt: *jt, jf: *jf, k: u32::from_ne_bytes(*k) });
     }
-    Some(Filter { program: program.finish(), flags: u32::from_ne_bytes(*flags), notifies: false })
+    Some(Filter { program: program.finish(), flags: u32::from_ne_bytes(*flags) })
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{AsFd, Errno, OwnedFd, process};
 use crate::warn;
 
-/// Lets init execute the container's process, and waits for what it was asked to wait for. Of two that try, the one that removes the fifo's name wins.
+/// Lets init execute the container's process, and waits for what it was asked to wait for. Of two that try, the one
+/// that removes the fifo's name wins.
 ///
 /// # Errors
 /// If there is no such container, or it is not in the state `created`. If a hook fails, which ends the container.

@@ -67,6 +67,9 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// Whom the seccomp filter notifies, if it does, and what they are told beside.
+        listener_path: Option<&'a str> = "listenerPath",
+        listener_metadata: Option<&'a str> = "listenerMetadata",
         /// `process` of the config, as written: what `exec` starts from. It is there when init is.
         process: Option<&'a spec::Process<'a>> = "process",
         /// `linux.memoryPolicy` and `linux.personality` of the config, for the same.
@@ -104,6 +107,8 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("listenerPath", self.listener_path);
+                w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
                 w.member("memoryPolicy", self.memory_policy);
                 w.member("personality", self.personality);
@@ -485,6 +490,8 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            listener_path: Some("/agent"),
+            listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),
             memory_policy: Some(&spec::MemoryPolicy { mode: Some("m"), nodes: None, flags: &["f"] }),
             personality: Some(spec::Personality { domain: Some("LINUX"), flags: &[] }),

@@ -30,7 +30,7 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>) ->
     if state.cgroup_path.is_empty() {
         return Err(refused(super::NO_CGROUPS));
     }
-    let cgroups = host::cgroups()?;
+    let cgroups = host::cgroups_of_both()?;
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
     let is_of_systemd = !state.systemd_scope.is_empty();
     let resources = Resources {

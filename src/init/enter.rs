@@ -85,7 +85,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
     fd::close_dropped();
 
-    become_user(planned, user_namespace, terminal.as_ref())?;
+    become_user(planned, link, user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::find(planned)?;
     let args = process::Vector::new(planned.args);
@@ -95,12 +95,14 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
         // Who asked for it has gone, perhaps long ago, if the container was paused: nobody wants it any more.
         process::exit(1);
     }
-    exec::replace(planned, program, &args, &env)
+    exec::install_listened(planned, link)?;
+    exec::replace(planned, link, program, &args, &env)
 }
 
-/// All namespaces of init but those that we were born in, in one call: either we are in all of them or in none. The kernel checks against the rights that we come with, so those of the host, and a user namespace
-/// beside them, are no matter of order.
-fn join(init: &OwnedFd, own: u64) -> Result<(), Errno> {
+/// All namespaces of init but those that we were born in, in one call: either we are in all of them or in none. The
+/// kernel checks against the rights that we come with, so those of the host, and a user namespace beside them, are no
+/// matter of order.
+pub(super) fn join(init: &OwnedFd, own: u64) -> Result<(), Errno> {
     /// Every kind that a container may share with whoever created it, who need not be our caller.
     const COMMON: u64 = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NETWORK;
     match namespace::setns(init.as_fd(), own | COMMON) {

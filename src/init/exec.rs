@@ -3,7 +3,9 @@
 use core::convert::Infallible;
 use core::ffi::CStr;
 
+use super::identity;
 use crate::error::{Context, Errno, Error, Result};
+use crate::link::Child;
 use crate::plan::process::Process;
 use crate::sys::file::{self, AtFlags, FileType};
 use crate::sys::memory::{self, Growing};
@@ -73,23 +75,28 @@ fn quoted(word: &str) -> &'static str {
     memory::format(format_args!("`{word}`"))
 }
 
+/// The reasons as Go writes them: from these, engines tell that a program is not there (exit status 127) or cannot be
+/// executed (126), and Docker's client does not take strerror(3)'s capital letters for the same words.
+const NOT_THERE: &str = "no such file or directory";
+const NOT_ALLOWED: &str = "permission denied";
+
 #[cold]
 fn not_found(word: &str, place: &str) -> Error {
-    Error::errno("executable file", memory::format(format_args!("`{word}` not found{place}")), Errno::NOENT)
+    Error::because("executable file", memory::format(format_args!("`{word}` not found{place}")), NOT_THERE)
 }
 
-/// EPERM, since engines tell from "operation not permitted" that it is there but cannot be executed (code 126).
 #[cold]
 fn not_executable(path: &CStr) -> Error {
     let word = path.to_str().unwrap_or("?");
     match file::fstatat(CWD, path, AtFlags::empty()) {
-        Ok(stat) if stat.st_mode & 0o111 == 0 => Error::errno(
-            "the path",
-            memory::format(format_args!("`{word}` exists but it is not executable")),
-            Errno::PERM,
-        ),
-        _ => Error::errno("open", quoted(word), Errno::ACCESS),
+        Ok(stat) if stat.st_mode & 0o111 == 0 => the_path(word, "exists but it is not executable"),
+        _ => Error::because("open", quoted(word), NOT_ALLOWED),
     }
+}
+
+#[cold]
+fn the_path(word: &str, is: &str) -> Error {
+    Error::because("the path", memory::format(format_args!("`{word}` {is}")), NOT_ALLOWED)
 }
 
 fn regular(path: &CStr) -> Result<()> {
@@ -98,7 +105,7 @@ fn regular(path: &CStr) -> Result<()> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         return Ok(());
     }
-    Err(Error::errno("the path", memory::format(format_args!("`{word}` is not a regular file")), Errno::PERM))
+    Err(the_path(word, "is not a regular file"))
 }
 
 /// The environment, and what is only known now: HOME, and the number that sd_listen_fds(3) compares with its own.
@@ -132,16 +139,29 @@ pub(super) fn reset_signals(ignored: u32, mask: process::SignalSet) {
     process::set_signal_mask(mask);
 }
 
+/// A filter with a listener, of a process without new privileges, is installed while the runtime is there: it passes the
+/// listener on, and a listener that nobody wants is its failure.
+pub(super) fn install_listened(planned: &Process<'_>, link: &Child) -> Result<()> {
+    if planned.no_new_privs && notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
+}
+
+/// Any other filter of such a process is installed as late as can be: it has to allow nothing of what we do, but execve(2).
+pub(super) fn install_last(planned: &Process<'_>, link: &Child) -> Result<()> {
+    if planned.no_new_privs && !notifies(planned) { identity::install_filter(planned, link) } else { Ok(()) }
+}
+
+fn notifies(planned: &Process<'_>) -> bool {
+    planned.seccomp.is_some_and(|filter| filter.notifies())
+}
+
 pub(super) fn replace(
     planned: &Process<'_>,
+    link: &Child,
     program: &CStr,
     args: &process::Vector,
     env: &process::Vector,
 ) -> Result<Infallible> {
-    if planned.no_new_privs {
-        // As late as can be: the filter has to allow nothing of what we do, but execve(2).
-        super::identity::install_filter(planned)?;
-    }
+    install_last(planned, link)?;
     let errno = process::execve(program, args, env);
     let word = program.to_str().unwrap_or("?");
     // The file was there a moment ago: what is missing is its interpreter.

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
+use crate::link::Child;
 use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
@@ -54,7 +55,7 @@ pub(super) fn set_limits(planned: &Process<'_>) -> Result<()> {
 
 /// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
 /// unless they are kept; the final sets come last.
-pub(super) fn drop_privileges(planned: &Process<'_>) -> Result<()> {
+pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()> {
     let user = &planned.user;
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
@@ -83,7 +84,7 @@ pub(super) fn drop_privileges(planned: &Process<'_>) -> Result<()> {
             let all = security::capget_permitted().context("capget", "")?;
             security::capset(all, all, 0).context("capset", "for the seccomp filter")?;
         }
-        install_filter(planned)?;
+        install_filter(planned, link)?;
         set_capabilities(capabilities)?;
     }
     // A change of ids may have made the process dumpable; until it is the user's program, nobody looks into it.
@@ -101,14 +102,27 @@ fn is_denied_groups() -> Result<bool> {
 }
 
 /// From here on every system call of ours passes the filter too.
-pub(super) fn install_filter(planned: &Process<'_>) -> Result<()> {
+pub(super) fn install_filter(planned: &Process<'_>, link: &Child) -> Result<()> {
     let Some(filter) = &planned.seccomp else { return Ok(()) };
-    let installed = match security::seccomp_set_mode_filter(filter.flags, filter.program) {
-        // A flag that this kernel does not know, or that goes only with a listener.
-        Err(Errno::INVAL) if filter.flags != 0 => security::seccomp_set_mode_filter(0, filter.program),
+    let install = |flags| {
+        if filter.notifies() {
+            link.listen(flags, filter.program)
+        } else {
+            security::seccomp_set_mode_filter(flags, filter.program).map(drop)
+        }
+    };
+    let installed = match install(filter.flags) {
+        // A flag that this kernel does not know.
+        Err(Errno::INVAL) if filter.flags != 0 => install(0),
         installed => installed,
     };
-    installed.context("seccomp", "linux.seccomp")
+    installed.context("seccomp", "linux.seccomp").map_err(|error| {
+        if error.is(Errno::AGAIN) {
+            error.hint("SCMP_ACT_NOTIFY takes a second thread for a moment: linux.resources.pids.limit")
+        } else {
+            error
+        }
+    })
 }
 
 #[cold]

@@ -7,7 +7,7 @@ use crate::sys::memory;
 use crate::{spec, warn};
 
 /// The ids of the process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct User<'a> {
     pub uid: u32,
     pub gid: u32,

@@ -229,6 +229,17 @@ impl Mount<'_> {
     }
 }
 
+/// Where it goes.
+///
+/// # Errors
+/// What is wrong with the place.
+pub fn destination<'a>(index: usize, mount: &spec::Mount<'_>) -> Result<Path<'a>> {
+    let wrong = |why: &str| Error::config(format_args!("mounts[{index}].destination"), format_args!("{why}"));
+    let given = mount.destination.filter(|path| !path.is_empty()).ok_or_else(|| wrong("is required"))?;
+    let path = path_below_root(given).ok_or_else(|| wrong("contains a NUL byte"))?;
+    if path.normal == "/" { Err(wrong("a mount over the root is not supported yet")) } else { Ok(path) }
+}
+
 /// What the option words of one mount add up to.
 struct Collected<'a> {
     bind: Option<bool>,
@@ -244,17 +255,13 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     let wrong =
         |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
     let refused = |field: &str| wrong(field, format_args!("not supported yet"));
-    let Some(destination) = mount.destination.filter(|path| !path.is_empty()) else {
-        return Err(wrong("destination", format_args!("is required")));
-    };
+    let destination = destination(index, mount)?;
     if !mount.uid_mappings.is_empty() {
         return Err(refused("uidMappings"));
     }
     if !mount.gid_mappings.is_empty() {
         return Err(refused("gidMappings"));
     }
-    let destination =
-        path_below_root(destination).ok_or_else(|| wrong("destination", format_args!("contains a NUL byte")))?;
     let role = match destination.normal {
         "/dev" => Role::Dev,
         "/proc" => Role::Proc,
@@ -281,9 +288,6 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     };
     if copy_up && (bind.is_some() || kind != "tmpfs") {
         return Err(wrong("options", format_args!("tmpcopyup can be used only with tmpfs")));
-    }
-    if destination.normal == "/" {
-        return Err(wrong("destination", format_args!("a mount over the root is not supported yet")));
     }
     if role == Role::Proc && !may_be_proc(&what) {
         return Err(wrong("destination", format_args!("only procfs may be mounted on /proc")));
@@ -368,6 +372,8 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
             None if word.starts_with("idmap=") || word.starts_with("ridmap=") => {
                 return Err(wrong(format_args!("{word:?} is not supported yet")));
             }
+            // buildah writes an empty word for no option.
+            None if word.is_empty() => {}
             // Comments for user space: mount(8).
             None if word.starts_with("x-") || word.starts_with("X-") => {}
             None => {

@@ -66,7 +66,7 @@ pub fn cgroup<'a>(
 ) -> Result<Cgroup<'a>> {
     let limits = linux.resources.map_or(Ok(Limits::default()), |resources| limits(resources, cgroups))?;
     let unit = unit(linux.cgroups_path, id, owner, annotations, limits.writes)?;
-    Ok(Cgroup { path: "", limits, unit: Some(memory::keep(unit)) })
+    Ok(Cgroup { path: "", limits, unit: Some(memory::keep(unit)), delegation: None })
 }
 
 fn unit<'a>(

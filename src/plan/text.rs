@@ -15,10 +15,12 @@ use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
 use super::page::Page;
 use super::page::Value::{Flag, Number, Text, Words};
 use super::process::Process;
+use super::resources::delegate::Delegation;
 use super::resources::{COUNTED, Cgroup, Devices, Limits, Otherwise, Write};
 use super::scheduling::{
     FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, PERSONALITIES, POLICIES, Scheduling,
 };
+use super::seccomp::Listener;
 use super::sysctl::Sysctl;
 use super::systemd::{Property, Unit};
 use super::{Path, Plan, Root};
@@ -69,6 +71,7 @@ impl Shown<'_> {
             preserve_fds,
             annotations,
             hooks,
+            listener,
         } = self.plan;
         page.one("id", Text(id));
         page.one("state", Text(self.state));
@@ -117,6 +120,10 @@ impl Shown<'_> {
             ("propagation", Text(propagation_name(propagation))),
         ]);
         fill_process(page, process, *preserve_fds);
+        if let Some(Listener { path, metadata }) = listener {
+            page.section("listener", &[]);
+            page.row(&[("path", Text(path)), ("metadata", Text(metadata.unwrap_or("")))]);
+        }
         fill_hooks(page, hooks);
     }
 }
@@ -183,7 +190,7 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
 
 /// In every hierarchy the directory; then what is written, by the names of the files.
 fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) {
-    let Cgroup { path, limits, unit } = cgroup;
+    let Cgroup { path, limits, unit, delegation } = cgroup;
     let mut path = *path;
     if let Some(Unit { name, subgroup, properties }) = unit {
         page.one("systemdUnit", Text(name));
@@ -232,16 +239,24 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
                 }
             }
         }
-        let mine = |write: &&Write<'_>| v2 || !hierarchy.unified && hierarchy.controls(write.controller());
+        let mine = |write: &&Write<'_>| {
+            let controller = write.controller();
+            hierarchy.controls(controller) || hierarchy.unified && controller == "cgroup"
+        };
         for Write { field, file: name, value, otherwise } in writes.iter().filter(mine) {
             let otherwise = match otherwise {
                 Otherwise::Fail => "",
                 Otherwise::Skip => "if it is there",
                 Otherwise::Instead { file, value } => memory::format(format_args!("or {file} {value}")),
-                Otherwise::AfterNext => "after the next one, if it conflicts with what that replaces",
             };
             row(file(hierarchy, path, name), value, field, otherwise);
         }
+    }
+    if let Some(Delegation { below, owner }) = delegation {
+        let (uid, gid) = owner.unwrap_or((0, 0));
+        page.section("delegation", &[]);
+        let below = if below.is_empty() { "." } else { below };
+        page.row(&[("below", Text(below)), ("uid", Number(uid.into())), ("gid", Number(gid.into()))]);
     }
     let Some(Devices { rules, program }) = devices else { return };
     page.section("deviceRules", &[5]);
@@ -357,7 +372,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         page.row(&[("set", Text(set)), ("names", Words(names.as_slice()))]);
     }
     page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
-    if let Some(Filter { program, flags, notifies: _ }) = seccomp {
+    if let Some(Filter { program, flags }) = seccomp {
         let mut names = Growing::new();
         push_names(&mut names, filter_flag::NAMES, *flags);
         let length = memory::format(format_args!("{} instructions", program.len()));

@@ -17,7 +17,7 @@ impl Rootfs<'_> {
     /// The kernel's, with the device's path.
     pub fn make_devices(&self) -> Result<()> {
         for device in self.plan.devices {
-            match (&self.dev, device.path.normal.strip_prefix("/dev/")) {
+            match (&self.ground.dev, device.path.normal.strip_prefix("/dev/")) {
                 (_, Some(_)) if self.foreign_dev => {}
                 (Some(dev), Some(name)) if !name.contains('/') => self.make(device, dev.as_fd(), name)?,
                 _ => {
@@ -52,7 +52,7 @@ impl Rootfs<'_> {
             return Ok(());
         }
         let found;
-        let dev = match &self.dev {
+        let dev = match &self.ground.dev {
             Some(dev) => dev.as_fd(),
             None => {
                 found = self.root().resolve_or_make(c"/dev", Make::Directory).context("make", "/dev")?;

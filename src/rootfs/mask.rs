@@ -53,7 +53,7 @@ impl Rootfs<'_> {
 
     /// What is there, and of what kind.
     fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
-        let (place, stat) = match self.in_ours(text(path)) {
+        let (place, stat) = match self.ground.in_ours(text(path)) {
             Some((directory, name)) => {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
@@ -84,7 +84,7 @@ impl Rootfs<'_> {
 
     /// What is there, as a detached tree to go over it.
     fn clone_of(&self, path: &CStr) -> Result<(Place<'_>, OwnedFd), Errno> {
-        match self.in_ours(text(path)) {
+        match self.ground.in_ours(text(path)) {
             Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
             None => {
                 let target = self.root().resolve(path)?;

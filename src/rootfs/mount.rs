@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{Place, Rootfs, make_in};
+use super::{Ground, Place, make_in};
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::mount::{Datum, Mount, What};
 use crate::sys::file::{self, FileType};
@@ -10,10 +10,10 @@ use crate::sys::mount::{FsContext, attr, mount_in_cwd, mount_setattr};
 use crate::sys::root::Make;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory};
 
-impl Rootfs<'_> {
+impl Ground {
     /// Takes a tree of the host that was opened beforehand.
     pub(super) fn bind(&mut self, mount: &Mount<'_>) -> Result<()> {
-        let tree = self.sources.binds.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
+        let tree = self.binds.trees.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
         change(mount, tree.as_fd())?;
         let place = match self.root().resolve(mount.destination.given) {
             Err(Errno::NOENT) => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,

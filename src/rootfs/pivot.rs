@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
-use crate::sys::mount::{self, MountAttr, attr, mount_setattr, propagation};
+use crate::sys::mount::{self, MountAttr, attr, mount_setattr, mount_setattr_at, propagation};
 use crate::sys::{AsFd, CWD, file, memory, process};
 
 impl Rootfs<'_> {
@@ -42,7 +42,7 @@ impl Rootfs<'_> {
             root.propagation
         {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
-            mount_setattr(self.root_fd(), recursive, &propagation).context("linux.rootfsPropagation", "/")?;
+            mount_setattr_at(CWD, c".", recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
         // The current directory is the root already.
         Ok(())

@@ -16,7 +16,7 @@ const MEMORY: usize = 64;
 const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
-const RETURN: u16 = 0x06;
+pub(super) const RETURN: u16 = 0x06;
 
 /// A test of the accumulator against a number.
 #[derive(Clone, Copy, PartialEq, Eq)]

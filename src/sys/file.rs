@@ -174,6 +174,14 @@ pub mod magic {
     pub const DEVPTS: u32 = 0x1cd1;
 }
 
+/// statfs(2): the ST_* flags of the mount that a path leads to.
+///
+/// # Errors
+/// The kernel's.
+pub fn mount_flags(path: &CStr) -> Result<u64> {
+    call("statfs", || rustix::fs::statfs(path)).map(|stat| stat.f_flags as u64)
+}
+
 /// mkdirat(2).
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Mounts, by descriptor: a tree is opened or made detached, gets its attributes, and is attached as the last thing.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{__NR_mount_setattr, AT_EMPTY_PATH, AT_RECURSIVE};
 pub use rustix::mount::{MoveMountFlags, OpenTreeFlags};
@@ -93,10 +94,18 @@ impl MountAttr {
     }
 }
 
-/// mount_setattr(2) on the mount that a descriptor is the root of, or on the whole tree.
+static NAMESPACE_IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// Says that nobody else is in this mount namespace. Only then may something be attached in it that is not finished.
+pub fn namespace_is_ours() {
+    NAMESPACE_IS_OURS.store(true, Ordering::Relaxed);
+}
+
+/// mount_setattr(2) on the mount that a descriptor is the root of, or on the whole tree. Before Linux 5.12 by mount(2),
+/// which attaches the mount for it, in a namespace of our own.
 ///
 /// # Errors
-/// The kernel's; ENOSYS before Linux 5.12.
+/// The kernel's; ENOSYS before Linux 5.12 for a tree of several mounts, or in the namespace of others.
 pub fn mount_setattr(tree: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) -> Result<()> {
     mount_setattr_at(tree, c"", recursive, attr)
 }
@@ -104,7 +113,7 @@ pub fn mount_setattr(tree: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) ->
 /// mount_setattr(2) by path; for `/` of a new mount namespace, of which no descriptor can exist yet.
 ///
 /// # Errors
-/// The kernel's; ENOSYS before Linux 5.12.
+/// As with `mount_setattr`.
 pub fn mount_setattr_at(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr: &MountAttr) -> Result<()> {
     let mut flags = if path.is_empty() { AT_EMPTY_PATH } else { 0 };
     if recursive {
@@ -121,6 +130,9 @@ pub fn mount_setattr_at(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr:
     // SAFETY: the path and the struct, whose size is asserted above, live through the call; both are only read.
     let set = || unsafe { super::raw("mount_setattr", __NR_mount_setattr, args) }.map(drop);
     match set() {
+        Err(super::Errno::NOSYS) if NAMESPACE_IS_OURS.load(Ordering::Relaxed) => {
+            super::remount::mount_setattr(dir, path, recursive, attr)
+        }
         // A file that we are done with may still be open for writing.
         Err(super::Errno::BUSY) => {
             super::fd::close_dropped();

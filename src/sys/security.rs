@@ -151,17 +151,21 @@ pub mod filter_flag {
     pub const SPEC_ALLOW: u32 = 1 << 2;
     pub const WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
-    /// As the config calls them, after `SECCOMP_FILTER_FLAG_`.
+    /// seccomp(2) returns a descriptor for whoever answers SECCOMP_RET_USER_NOTIF. Not for a config to say.
+    pub const NEW_LISTENER: u32 = 1 << 3;
+
+    /// As the config calls them, after `SECCOMP_FILTER_FLAG_`, sorted.
     pub static NAMES: &[(&str, u32)] =
-        &[("TSYNC", TSYNC), ("LOG", LOG), ("SPEC_ALLOW", SPEC_ALLOW), ("WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV)];
+        &[("LOG", LOG), ("SPEC_ALLOW", SPEC_ALLOW), ("TSYNC", TSYNC), ("WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV)];
 }
 
-/// seccomp(SECCOMP_SET_MODE_FILTER): from now on, and for good, every system call passes the filter.
+/// seccomp(SECCOMP_SET_MODE_FILTER): from now on, and for good, every system call passes the filter. Returns the number
+/// of the listener, if the flags ask for one, and 0 otherwise.
 ///
 /// # Errors
 /// EACCES without CAP_SYS_ADMIN if no_new_privs is not set; EINVAL for a bad program, an unknown flag, or one that
-/// goes only with a listener.
-pub fn seccomp_set_mode_filter(flags: u32, program: &[SockFilter]) -> Result<()> {
+/// goes only with a listener; EBUSY for a listener if there is a filter with one already.
+pub fn seccomp_set_mode_filter(flags: u32, program: &[SockFilter]) -> Result<usize> {
     const SECCOMP_SET_MODE_FILTER: usize = 1;
     /// `struct sock_fprog`.
     #[repr(C)]
@@ -173,5 +177,5 @@ pub fn seccomp_set_mode_filter(flags: u32, program: &[SockFilter]) -> Result<()>
     let program = Program { length, filter: program.as_ptr() };
     let arguments = [SECCOMP_SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0];
     // SAFETY: the kernel reads a program of that length.
-    unsafe { raw("seccomp", __NR_seccomp, arguments) }.map(drop)
+    unsafe { raw("seccomp", __NR_seccomp, arguments) }
 }

@@ -130,16 +130,15 @@ pub fn send_fd(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Resu
     retry("sendmsg", || rustix::net::sendmsg(socket, &iov, &mut control, SendFlags::NOSIGNAL)).map(drop)
 }
 
-/// Receives one message with one descriptor; `None` if the other side closed without one.
+/// Receives one message: its length, 0 when the other side is gone, and the descriptor that came with it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+pub fn recv_fd(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut bytes = [0; 64];
-    let mut iov = [IoSliceMut::new(&mut bytes)];
-    retry("recvmsg", || rustix::net::recvmsg(socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let mut iov = [IoSliceMut::new(buffer)];
+    let n = retry("recvmsg", || rustix::net::recvmsg(socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?.bytes;
     let mut found = None;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
@@ -148,5 +147,5 @@ pub fn recv_fd(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
             }
         }
     }
-    Ok(found)
+    Ok((n, found))
 }

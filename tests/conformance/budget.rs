@@ -3,29 +3,52 @@
 use std::process::Command;
 
 use crate::case;
-use crate::support::{Case, Kind, Sandbox, read};
+use crate::support::{Case, Container, Kind, Sandbox, read};
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(system_calls_of_a_run)]
+    vec![case!(system_calls_of_a_run), case!(system_calls_of_an_exec)]
 }
 
 /// Of all processes together, until the program takes over, with the config of `spec`.
 fn system_calls_of_a_run(t: &Sandbox) {
-    const BUDGET: usize = 300;
-    if !t.is(Kind::Isopod) || Command::new("strace").arg("-V").output().is_err() {
+    if cannot_count(t) {
         return;
     }
     let mut c = t.container();
+    make_like_spec(t, &mut c);
+    let run = c.args(&["/bin/true"]).write_config_for("run");
+    // The first one also makes the directory of all states.
+    c.run().ok();
+    expect_at_most(300, t, &run);
+}
+
+/// The same, of an `exec` into such a container, if nobody has to look for HOME.
+fn system_calls_of_an_exec(t: &Sandbox) {
+    if cannot_count(t) {
+        return;
+    }
+    let mut c = t.container();
+    make_like_spec(t, &mut c);
+    c.env("HOME=/").started();
+    expect_at_most(120, t, &c.exec_command(&[], &["/bin/true"]));
+}
+
+fn cannot_count(t: &Sandbox) -> bool {
+    !t.is(Kind::Isopod) || Command::new("strace").arg("-V").output().is_err()
+}
+
+fn make_like_spec(t: &Sandbox, c: &mut Container<'_>) {
     let spec = t.path("spec.json");
     t.rt(&["spec", "--file", spec.to_str().expect("path")]).ok();
     c.config = jzon::parse(&read(&spec)).expect("JSON");
     c.config["process"]["terminal"] = false.into();
-    let run = c.args(&["/bin/true"]).write_config_for("run");
-    // The first one also makes the directory of all states.
-    c.run().ok();
+}
+
+#[track_caller]
+fn expect_at_most(budget: usize, t: &Sandbox, command: &Command) {
     let trace = t.path("trace");
     let mut strace = Command::new("strace");
-    strace.arg("-f").arg("-o").arg(&trace).arg(run.get_program()).args(run.get_args());
+    strace.arg("-f").arg("-o").arg(&trace).arg(command.get_program()).args(command.get_args());
     t.spawn(&mut strace).wait().ok();
     let trace = read(&trace);
     let mut program = None;
@@ -43,5 +66,5 @@ fn system_calls_of_a_run(t: &Sandbox) {
         }
     }
     assert!(program.is_some(), "{trace}");
-    assert!(calls <= BUDGET, "{calls} calls:\n{trace}");
+    assert!(calls <= budget, "{calls} calls:\n{trace}");
 }

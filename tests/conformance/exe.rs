@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         case!(init_in_a_user_namespace_leads_nowhere_writable).needs(&[Need::UserNamespaces]),
         case!(joiners_lead_nowhere_writable).needs(&[Need::Probe]),
         case!(otherwise_a_sealed_copy_is_executed).needs(&[Need::Probe]).isopod_only("they have other ways"),
+        case!(otherwise_standard_input_is_read_once).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(without_either_it_refuses).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(on_a_read_only_file_system_nothing_is_done).isopod_only("they have other ways"),
         case!(the_command_line_is_as_it_was).isopod_only("their processes in a container have names of their own"),
@@ -84,12 +85,13 @@ fn joiners_lead_nowhere_writable(t: &Sandbox) {
     c.symlink("/entry", "/proc/self/exe").probe("overwrite");
     let watcher = c.start_run(&[]);
     eventually("the watcher runs", || t.rt(&["state", &c.id]).stdout().contains("\"running\""));
-    for words in [["/entry", "--version"], ["/bin/true", ""], ["/proc/self/exe", "--version"]].iter().cycle().take(60) {
+    for words in [["/entry", "--version"], ["/bin/true", ""], ["/proc/self/exe", "--version"]].iter().cycle().take(24) {
         t.spawn(&mut by(&copy, &c.exec_command(&[], words))).wait();
     }
     fs::write(c.inside("stop"), "").expect("write");
     let said = watcher.wait().stdout();
-    assert!(said.contains("opened=0"), "{said}");
+    // It saw some of them, or the test would show nothing.
+    assert!(said.contains("found=yes opened=0"), "{said}");
     assert!(fs::read(&copy).expect("read") == before, "the runtime has changed");
 }
 
@@ -112,6 +114,15 @@ fn otherwise_a_sealed_copy_is_executed(t: &Sandbox) {
 
 fn without_set_mm(command: &Command) -> Command {
     deny(command, libc::SYS_prctl, Some(libc::PR_SET_MM), libc::EPERM)
+}
+
+/// What the first of the two executions reads, the second could not read again.
+fn otherwise_standard_input_is_read_once(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let mut command = without_set_mm(&by(&copy(t), &t.command(&["mounts", "add", &c.id, "-"])));
+    command.stdin(File::open(t.file("list", "[]")).expect("open"));
+    t.spawn(&mut command).wait().ok();
 }
 
 /// With `vm.memfd_noexec=2` there is no way left.

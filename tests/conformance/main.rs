@@ -22,9 +22,12 @@ mod exe;
 mod exec;
 mod hooks;
 mod lifecycle;
+mod limits;
+mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod plan;
 mod process;
 mod rootless;
@@ -69,6 +72,7 @@ fn cases() -> Vec<Case> {
         budget::cases(),
         cgroup::cases(),
         lifecycle::cases(),
+        limits::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -83,6 +87,8 @@ fn cases() -> Vec<Case> {
         scheduling::cases(),
         seccomp::cases(),
         systemd::cases(),
+        notify::cases(),
+        live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -3,7 +3,7 @@
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Sandbox};
+use crate::support::{Case, Container, Kind, Need, Sandbox};
 
 const DOCKER: &str = include_str!("../seccomp/profiles/docker.json");
 
@@ -14,6 +14,7 @@ pub fn cases() -> Vec<Case> {
         case!(errno_is_the_profiles),
         case!(errno_is_eperm_unless_said),
         case!(kill_ends_with_sigsys),
+        case!(kill_thread_and_kill_process_differ).needs(&[Need::Probe]),
         case!(trap_is_a_signal_too),
         case!(log_lets_pass),
         case!(arguments_decide),
@@ -30,7 +31,8 @@ pub fn cases() -> Vec<Case> {
         case!(raw_filter_of_an_annotation).differs(Kind::Runc, "has no such annotation"),
         case!(errno_with_an_action_that_takes_none).differs(Kind::Runc, "1.1 takes and ignores it"),
         case!(mistakes_are_refused_with_their_path).isopod_only("say less about where"),
-        case!(notify_is_refused).isopod_only("they know somebody to notify"),
+        case!(trace_without_a_tracer_is_enosys),
+        case!(trace_tells_the_tracer).needs(&[Need::Probe]),
     ]
 }
 
@@ -80,6 +82,15 @@ fn errno_is_eperm_unless_said(t: &Sandbox) {
 fn kill_ends_with_sigsys(t: &Sandbox) {
     for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"] {
         assert_eq!(mkdir(&mut t.container(), &object! { action: action }).0, 128 + 31, "{action}");
+    }
+}
+
+fn kill_thread_and_kill_process_differ(t: &Sandbox) {
+    for (action, code, said) in [("SCMP_ACT_KILL_THREAD", 0, "alive\n"), ("SCMP_ACT_KILL_PROCESS", 128 + 31, "")] {
+        let mut c = t.container();
+        with_rules(&mut c, array![object! { names: ["mkdir", "mkdirat"], action: action }]);
+        let ran = c.probe("threads").run();
+        assert_eq!((ran.code, ran.stdout().as_str()), (code, said), "{action}");
     }
 }
 
@@ -219,12 +230,17 @@ fn mistakes_are_refused_with_their_path(t: &Sandbox) {
     }
 }
 
-fn notify_is_refused(t: &Sandbox) {
+fn trace_without_a_tracer_is_enosys(t: &Sandbox) {
+    let (code, message) = mkdir(&mut t.container(), &object! { action: "SCMP_ACT_TRACE", errnoRet: 7 });
+    assert_eq!(code, 1);
+    assert!(message.contains("Function not implemented"), "{message}");
+}
+
+/// errnoRet is the number that the tracer is told.
+fn trace_tells_the_tracer(t: &Sandbox) {
     let mut c = t.container();
-    with_rules(&mut c, array![object! { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }]);
-    let ran = c.sh("true").run();
-    assert_ne!(ran.code, 0);
-    assert!(ran.stderr().contains("linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY"), "{ran}");
+    with_rules(&mut c, array![object! { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_TRACE", errnoRet: 7 }]);
+    assert_eq!(c.probe("trace").run().ok(), "number=7 exit=0");
 }
 
 /// With and without new privileges, as the container's own process.

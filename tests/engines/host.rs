@@ -1,11 +1,16 @@
-//! What every engine's tests need of the machine: the runtime, an image, processes with a time limit, and a look
-//! at mounts, cgroups and processes.
+//! What every engine's tests need of the machine: the runtime, an image, processes with a time limit, daemons, and a
+//! look at mounts, cgroups and processes.
 
-use std::fs;
-use std::io::Write;
+use libtest_mimic::{Completion, Trial};
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +37,27 @@ pub(crate) fn lacks(programs: &[&str]) -> Option<String> {
     programs.iter().find(|program| find(program).is_none()).map(|program| format!("{program} is not installed"))
 }
 
+/// A test with its whole name; one that lacks a program, or says what else is missing, counts as ignored.
+pub(crate) fn trial(
+    name: String,
+    programs: &'static [&'static str],
+    missing: fn() -> Option<String>,
+    test: impl FnOnce() + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || match lacks(programs).or_else(missing) {
+        Some(reason) => Ok(Completion::ignored_with(reason)),
+        None => {
+            test();
+            Ok(Completion::Completed)
+        }
+    })
+}
+
+/// Why a test that needs this file cannot run, if so.
+pub(crate) fn lacks_file(path: &str) -> Option<String> {
+    (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+}
+
 /// A new empty directory, for the caller to remove.
 pub(crate) fn new_dir(name: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -56,6 +82,15 @@ pub(crate) fn make_rootfs(rootfs: &Path) {
     fs::write(rootfs.join("etc/group"), "root:x:0:\nada:x:5678:\n").unwrap();
 }
 
+/// The same as a tar file, for engines to import.
+pub(crate) fn make_image(dir: &Path) -> PathBuf {
+    let (rootfs, tar) = (dir.join("rootfs"), dir.join("rootfs.tar"));
+    make_rootfs(&rootfs);
+    let made = Command::new("tar").arg("-C").arg(&rootfs).arg("-cf").arg(&tar).arg(".").status().unwrap();
+    assert!(made.success());
+    tar
+}
+
 /// What a process left: the exit status (negative for a signal) and what it printed.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Output {
@@ -70,15 +105,19 @@ impl Output {
     pub(crate) fn last_error(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }
+
+    /// Demands this status, and that what was said has all these, be they written small or large.
+    #[track_caller]
+    pub(crate) fn fails(&self, status: i32, fragments: &[&str]) {
+        let said = format!("{}{}", self.stdout, self.stderr).to_lowercase();
+        let said_all = fragments.iter().all(|fragment| said.contains(&fragment.to_lowercase()));
+        assert!(self.status == status && said_all, "expected status {status} and {fragments:?}: {self:?}");
+    }
 }
 
 /// Runs a command to its end with `stdin`. One that hangs is ended after a minute, with status 124 or 137.
 pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
-    let mut limited = Command::new("timeout");
-    limited.args(["--kill-after=5", "60"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        limited.env(name, value.unwrap_or_default());
-    }
+    let mut limited = limited(command, &[]);
     limited.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = limited.spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
@@ -94,8 +133,78 @@ pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
     }
 }
 
+/// The command with a limit of time before it, and these words in between.
+fn limited(command: &Command, words: &[&str]) -> Command {
+    let mut limited = Command::new("timeout");
+    limited.args(["--kill-after=5", "60"]).args(words).arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        limited.current_dir(dir);
+    }
+    limited
+}
+
+/// The same at a terminal of 31 lines and 99 columns, where somebody types this. All that shows there is in `stdout`.
+pub(crate) fn at_terminal(command: &Command, typed: &str) -> Output {
+    let size = Winsize { ws_row: 31, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0 };
+    let pair = openpty(&size, None).unwrap();
+    let slave = || Stdio::from(pair.slave.try_clone().unwrap());
+    let mut child = limited(command, &["setsid", "--ctty", "--wait"])
+        .stdin(slave())
+        .stdout(slave())
+        .stderr(slave())
+        .spawn()
+        .unwrap();
+    drop(pair.slave);
+    let mut master = File::from(pair.master);
+    master.write_all(typed.as_bytes()).unwrap();
+    let mut shown = Vec::new();
+    // The end of a terminal is EIO.
+    let _ = master.read_to_end(&mut shown);
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    Output { status, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }
+}
+
+/// A daemon of the tests' own, which says what it has to say into a file.
+pub(crate) struct Daemon {
+    child: Mutex<Child>,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(command: &mut Command, log: PathBuf, ready: impl Fn() -> bool) -> Daemon {
+        let (out, err) = (File::create(&log).unwrap(), File::options().append(true).open(&log).unwrap());
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
+        let daemon = Daemon { child: Mutex::new(child), log };
+        if !eventually(ready) {
+            daemon.stop();
+            panic!("{:?} is not ready: {}", command.get_program(), daemon.said());
+        }
+        daemon
+    }
+
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, and waits.
+    pub(crate) fn stop(&self) {
+        let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+        if !eventually_mut(|| !matches!(child.try_wait(), Ok(None))) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Waits until `done`, at most ten seconds; says whether it came to that.
 pub(crate) fn eventually(done: impl Fn() -> bool) -> bool {
+    eventually_mut(done)
+}
+
+fn eventually_mut(mut done: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(10);
     while !done() {
         if Instant::now() > end {
@@ -117,6 +226,37 @@ pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
         mount_table().into_iter().map(|(point, _, _)| point).filter(|point| point.starts_with(dir)).collect();
     mounts.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     mounts
+}
+
+/// Unmounts what is mounted below a directory and removes it.
+pub(crate) fn remove_dir(dir: &Path) {
+    for point in mounts_below(dir) {
+        let _ = Command::new("umount").arg("-l").arg(point).status();
+    }
+    let _ = fs::remove_dir_all(dir);
+}
+
+/// Directories that an engine makes outside of its own, however it is told.
+const STRAYS: [&str; 7] = [
+    "/run/containerd/fifo",
+    "/run/containerd/runc",
+    "/run/containerd/s",
+    "/run/containerd",
+    "/run/docker/plugins",
+    "/run/docker",
+    "/etc/docker",
+];
+
+/// Those of them that are not there before the tests.
+pub(crate) fn strays() -> Vec<&'static str> {
+    STRAYS.into_iter().filter(|dir| !Path::new(dir).exists()).collect()
+}
+
+/// Removes them afterwards, unless somebody uses them by now.
+pub(crate) fn remove_strays(strays: &[&str]) {
+    for dir in strays {
+        let _ = fs::remove_dir(dir);
+    }
 }
 
 /// Where the cgroup `name` is, or would be, in every mounted hierarchy.

@@ -258,6 +258,42 @@ pub fn large_profiles_as_libseccomp() {
     compare(&mut (0..100).map(profile).collect::<Vec<_>>(), 6);
 }
 
+/// What seccompiler can express: calls of x86_64, one action beside the default, rules that are all alternatives.
+pub fn random_profiles_as_seccompiler() {
+    let names = names();
+    let mut chance = Chance::new(8);
+    let mut compared = 0;
+    for _ in 0..3000 {
+        let mut profile = chance.profile(&names);
+        profile.arches = vec!["X86_64"];
+        let Some(action) =
+            profile.rules.iter().map(|rule| rule.action).find(|one| one.number() != profile.default.number())
+        else {
+            continue;
+        };
+        profile.rules.iter_mut().for_each(|rule| rule.action = action);
+        let ours = profile.compile().expect("compiles").program;
+        let theirs = peers::seccompiler(&profile, &action, |name| number(name, 0));
+        let values = profile.interesting_values();
+        for number in 0..600 {
+            let probe = Call::new(X86_64, number, [0; 6]);
+            let conditional = [ours, &theirs].iter().any(|one| bpf::run(one, &probe).looked_at_arguments);
+            for _ in 0..if conditional { 200 } else { 1 } {
+                let call = Call::new(X86_64, number, std::array::from_fn(|_| chance.of(&values)));
+                let (a, b) = (bpf::run(ours, &call).answer, bpf::run(&theirs, &call).answer);
+                assert!(
+                    a == b || (a == ENOSYS && is_newer(&profile, &call)),
+                    "{call:x?}: {a:#x}, seccompiler {b:#x}\n{}\n{}",
+                    profile.json(),
+                    bpf::listing(ours)
+                );
+            }
+        }
+        compared += 1;
+    }
+    assert!(compared > 2000, "{compared}");
+}
+
 /// The interpreter is right about what a filter means: ours and every call again, in the kernel.
 pub fn the_kernel_agrees() {
     let names = names();

@@ -1,4 +1,4 @@
-//! The seccomp compiler against libseccomp and the kernel: whatever the call and its arguments, the same answer.
+//! The seccomp compiler against libseccomp, seccompiler and the kernel: whatever the call and its arguments, the same answer.
 //!
 //! `cargo test --test seccomp`; a test that needs libseccomp's headers, or a C compiler, says so and is ignored where
 //! they are missing.
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         test("default_profiles_compile_quickly", &[], cases::default_profiles_compile_quickly),
         test("too_long_a_filter_is_an_error", &[], cases::too_long_a_filter_is_an_error),
         test("newer_calls_do_not_exist", &[], cases::newer_calls_do_not_exist),
+        test("random_profiles_as_seccompiler", &[], cases::random_profiles_as_seccompiler),
         test("names_have_the_same_numbers", &[&LIBSECCOMP], cases::names_have_the_same_numbers),
         test("default_profiles_as_libseccomp", &[&LIBSECCOMP], cases::default_profiles_as_libseccomp),
         test("random_profiles_as_libseccomp", &[&LIBSECCOMP], cases::random_profiles_as_libseccomp),

@@ -1,14 +1,16 @@
-//! libseccomp and the kernel, each behind a small C program.
+//! libseccomp and the kernel, each behind a small C program; and seccompiler.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use isopod::sys::security::SockFilter;
+use seccompiler::SeccompRule;
 
 use crate::bpf::{Call, I386};
-use crate::profile::Profile;
+use crate::profile::{Action, Arg, OPS, Profile};
 
 /// A program that is compiled once for each run of the tests.
 pub type Peer = LazyLock<Result<PathBuf, String>>;
@@ -80,6 +82,52 @@ pub fn libseccomp(profiles: &[Profile]) -> Vec<Compiled> {
     }
     assert_eq!(all.len(), profiles.len());
     all
+}
+
+/// What seccompiler makes of a profile that it can express: one architecture, and one action beside the default.
+pub fn seccompiler(profile: &Profile, action: &Action, number: impl Fn(&str) -> Option<u32>) -> Vec<SockFilter> {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter};
+    let condition = |arg: &Arg| {
+        let op = match OPS[arg.op] {
+            "NE" => SeccompCmpOp::Ne,
+            "LT" => SeccompCmpOp::Lt,
+            "LE" => SeccompCmpOp::Le,
+            "EQ" => SeccompCmpOp::Eq,
+            "GE" => SeccompCmpOp::Ge,
+            "GT" => SeccompCmpOp::Gt,
+            _ => SeccompCmpOp::MaskedEq(arg.value),
+        };
+        let value = if OPS[arg.op] == "MASKED_EQ" { arg.value_two } else { arg.value };
+        SeccompCondition::new(arg.index as u8, SeccompCmpArgLen::Qword, op, value).expect("a condition")
+    };
+    let answer = |action: &Action| match action.name {
+        "ALLOW" => SeccompAction::Allow,
+        "ERRNO" => SeccompAction::Errno(action.errno.unwrap_or(1)),
+        "KILL" => SeccompAction::KillThread,
+        "KILL_PROCESS" => SeccompAction::KillProcess,
+        "LOG" => SeccompAction::Log,
+        "TRACE" => SeccompAction::Trace(action.errno.unwrap_or(1)),
+        "TRAP" => SeccompAction::Trap,
+        other => panic!("{other}"),
+    };
+    // For each call the alternatives; none means whatever the arguments are.
+    let mut calls: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for rule in &profile.rules {
+        for call in rule.names.iter().filter_map(|name| number(name)) {
+            let unconditional = calls.get(&i64::from(call)).is_some_and(Vec::is_empty);
+            let alternatives = calls.entry(call.into()).or_default();
+            if unconditional || rule.args.is_empty() {
+                alternatives.clear();
+                continue;
+            }
+            let conditions = |args: &[Arg]| SeccompRule::new(args.iter().map(condition).collect()).expect("a rule");
+            alternatives.extend(rule.alternatives().into_iter().map(conditions));
+        }
+    }
+    let arch = seccompiler::TargetArch::x86_64;
+    let filter = SeccompFilter::new(calls, answer(&profile.default), answer(action), arch).expect("a filter");
+    let program = BpfProgram::try_from(filter).expect("a program");
+    program.iter().map(|one| SockFilter { code: one.code, jt: one.jt, jf: one.jf, k: one.k }).collect()
 }
 
 fn instruction(line: &str) -> SockFilter {

@@ -59,6 +59,14 @@ impl Action {
     }
 }
 
+impl Rule {
+    /// Two conditions on one argument are alternatives, and then so are all of them.
+    pub fn alternatives(&self) -> Vec<&[Arg]> {
+        let repeated = (0..6).any(|index| self.args.iter().filter(|arg| arg.index == index).count() > 1);
+        if repeated { self.args.chunks(1).collect() } else { vec![&self.args] }
+    }
+}
+
 impl Profile {
     pub fn from_json(text: &str) -> Profile {
         let json = jzon::parse(text).expect("JSON");
@@ -123,12 +131,10 @@ impl Profile {
             text += &format!("arch {}\n", arch.to_lowercase());
         }
         for rule in self.rules.iter().filter(|rule| rule.action.number() != self.default.number()) {
-            let repeated = (0..6).any(|index| rule.args.iter().filter(|arg| arg.index == index).count() > 1);
-            let alternatives: Vec<&[Arg]> = if repeated { rule.args.chunks(1).collect() } else { vec![&rule.args] };
             for name in &rule.names {
-                for args in &alternatives {
+                for args in rule.alternatives() {
                     text += &format!("rule {} {name}", rule.action.number());
-                    for arg in *args {
+                    for arg in args {
                         text += &format!(" {} {} {} {}", arg.index, arg.op + 1, arg.value, arg.value_two);
                     }
                     text.push('\n');

@@ -1,7 +1,7 @@
 //! Processes of the test's own: started with their output in files, waited for with a limit.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -47,11 +47,17 @@ pub struct Ran {
 pub fn spawn(command: &mut Command) -> Running {
     let (stdout, stderr) = (scratch(), scratch());
     let line = format!("{command:?}");
-    let child = command
-        .stdout(Stdio::from(stdout.try_clone().expect("dup")))
-        .stderr(Stdio::from(stderr.try_clone().expect("dup")))
-        .spawn()
-        .unwrap_or_else(|error| panic!("{line}: {error}"));
+    command.stdout(Stdio::from(stdout.try_clone().expect("dup"))).stderr(Stdio::from(stderr.try_clone().expect("dup")));
+    let deadline = Instant::now() + limit();
+    let child = loop {
+        match command.spawn() {
+            // A copy that this test has just made: a child that another thread has forked meanwhile has it open still.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            spawned => break spawned.unwrap_or_else(|error| panic!("{line}: {error}")),
+        }
+    };
     Running { child, ran: Ran { code: 0, line, stdout, stderr } }
 }
 

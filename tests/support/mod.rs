@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what is asserted; nothing in `conformance/` knows how a process is started or cleaned up after.
 
+mod agent;
 mod case;
 mod command;
 mod container;
@@ -14,6 +15,7 @@ mod systemd;
 mod terminal;
 mod user;
 
+pub use agent::Agent;
 pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
 pub use container::{Container, default_config};

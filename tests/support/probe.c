@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,11 +12,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Every open descriptor, found by asking for each number and not by trusting /proc. */
@@ -146,6 +149,53 @@ static int notify(void)
     return 0;
 }
 
+static void *make_directory(void *path)
+{
+    mkdir(path, 0755);
+    return 0;
+}
+
+/* A thread makes a directory; whether that ended the thread alone, or all of us, shows in what is said. */
+static int threads(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, 0, make_directory, "/dev/shm/made");
+    /* A thread that the kernel has killed is never joined: its last word is missing. */
+    struct timespec moment = { 0, 1000000 };
+    for (int i = 0; i < 5000 && !access("/proc/self/task", F_OK); i++) {
+        struct stat tasks;
+        if (!stat("/proc/self/task", &tasks) && tasks.st_nlink == 3)
+            break;
+        nanosleep(&moment, 0);
+    }
+    dprintf(1, "alive\n");
+    _exit(0);
+}
+
+/* A child makes a directory, and we, who trace it, say with which number its filter asks for us. */
+static int trace(void)
+{
+    int status;
+    unsigned long number = 0;
+    pid_t child = fork();
+    if (!child) {
+        ptrace(PTRACE_TRACEME, 0, 0, 0);
+        raise(SIGSTOP);
+        _exit(mkdir("/dev/shm/made", 0755) ? errno : 0);
+    }
+    waitpid(child, &status, 0);
+    ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESECCOMP);
+    ptrace(PTRACE_CONT, child, 0, 0);
+    waitpid(child, &status, 0);
+    if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
+        ptrace(PTRACE_GETEVENTMSG, child, 0, &number);
+        ptrace(PTRACE_CONT, child, 0, 0);
+        waitpid(child, &status, 0);
+    }
+    printf("number=%lu exit=%d\n", number, WEXITSTATUS(status));
+    return 0;
+}
+
 /* deny NUMBER FIRST ERRNO PROGRAM [ARGUMENT...]: becomes a program that gets the error from this system call, if its
    first argument is FIRST or that is -1. */
 static int deny(char **words)
@@ -170,7 +220,7 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; int (*run)(void); } verbs[] = {
         { "fds", fds }, { "cwd", cwd }, { "signals", signals }, { "tiocsti", tiocsti }, { "session", session },
-        { "await", await }, { "notify", notify }, { "overwrite", overwrite },
+        { "await", await }, { "notify", notify }, { "overwrite", overwrite }, { "threads", threads }, { "trace", trace },
     };
     if (argc > 5 && !strcmp(argv[1], "deny"))
         return deny(argv + 2);

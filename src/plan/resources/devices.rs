@@ -1,8 +1,9 @@
 //! `linux.resources.devices`: which devices may be used, as rules of which the last one that fits decides.
 
-use super::{Files, Table, decimal, required, text, wrong};
-use crate::ebpf::{Kind, Rule, access};
+use super::{Devices, Table, missing, text, wrong};
+use crate::ebpf::{self, Kind, Rule, access};
 use crate::error::Result;
+use crate::host::Cgroups;
 use crate::spec::DeviceRule;
 use crate::sys::memory::Growing;
 
@@ -94,7 +95,7 @@ fn parsed(i: usize, rule: &DeviceRule<'_>) -> Result<Rule> {
         accesses |= bit;
     }
     Ok(Rule {
-        allow: required(at("allow"), rule.allow)?,
+        allow: rule.allow.ok_or_else(|| missing(at("allow")))?,
         kind,
         major: number("major", rule.major)?,
         minor: number("minor", rule.minor)?,
@@ -102,26 +103,30 @@ fn parsed(i: usize, rule: &DeviceRule<'_>) -> Result<Rule> {
     })
 }
 
-impl Table<'_, '_> {
-    /// Version 1 has files for them, in which "all" is alone.
-    pub(super) fn devices(&mut self, rules: &[Rule]) -> Result<()> {
+impl<'a> Table<'_, 'a> {
+    /// Version 1 has files for them; with version 2 alone it takes a program.
+    pub(super) fn devices(&mut self, given: &[DeviceRule<'_>]) -> Result<Option<Devices<'a>>> {
+        let rules = rules(given)?;
+        if matches!(self.cgroups, Cgroups::V2(_)) {
+            let program = if allow_all(rules) { &[] } else { ebpf::compile(rules) };
+            return Ok((!rules.is_empty()).then_some(Devices { rules, program }));
+        }
         if allow_all(rules) {
-            return Ok(());
+            return Ok(None);
         }
         for (i, rule) in rules.iter().enumerate() {
             if !rule.allow && !rules[0].allow {
                 self.can_deny(rule, &rules[1..i.max(1)])?;
             }
-            let file = Files::V1(if rule.allow { "devices.allow" } else { "devices.deny" });
-            if rule.kind == Kind::All && !rule.is_total() {
-                for kind in [Kind::Block, Kind::Char] {
-                    self.set("devices", file, decimal(Rule { kind, ..*rule }))?;
-                }
-            } else {
-                self.set("devices", file, decimal(rule))?;
+            // In these files "all" stands alone.
+            let both = rule.kind == Kind::All && !rule.is_total();
+            let kinds = [if both { Kind::Block } else { rule.kind }, Kind::Char];
+            for kind in kinds.into_iter().take(if both { 2 } else { 1 }) {
+                let value = text(format_args!("{}", Rule { kind, ..*rule }));
+                self.set("devices", if rule.allow { "devices.allow" } else { "devices.deny" }, "", value)?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Version 1 keeps a list of what is allowed, from which it takes only what stands there word for word; anything

@@ -30,6 +30,40 @@ pub(in crate::sys) unsafe fn syscall6(
     result
 }
 
+/// clone(2): a thread on a stack of its own (its upper end, aligned to 16 bytes) that runs `f`, which never returns. The
+/// id of the thread; a negative result is an errno.
+///
+/// # Safety
+/// `flags` must be those of a thread; the stack and what `argument` points to must stay as long as it runs.
+pub(in crate::sys) unsafe fn thread(
+    flags: usize,
+    stack: usize,
+    f: extern "C" fn(usize) -> !,
+    argument: usize,
+) -> isize {
+    let result: isize;
+    // SAFETY: as in `syscall6`. The thread returns from the call on its own stack, where nothing of ours is, so it
+    // touches none before it is in `f`: the two registers are its only memory.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") linux_raw_sys::general::__NR_clone as isize => result,
+            in("rdi") flags, in("rsi") stack, in("rdx") 0, in("r10") 0, in("r8") 0,
+            in("r12") argument, in("r13") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
 /// Where the kernel jumps to: the stack pointer is the address of argc; align it and go on in Rust.
 #[macro_export]
 #[doc(hidden)]

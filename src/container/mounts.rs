@@ -1,0 +1,107 @@
+//! `mounts`: more mounts for a container that exists, or fewer. What a mount is made of is opened here, with our own rights
+//! and in our mount namespace; a child enters the container and attaches it there.
+
+#![forbid(unsafe_code)]
+
+use super::state::{Lock, StateDir};
+use super::{Context, exe};
+use crate::error::{Context as _, Error, Result};
+use crate::init::mounts::{self, Work};
+use crate::link::{self, Report};
+use crate::plan::mount::{self, Propagation, What};
+use crate::rootfs::Binds;
+use crate::spec::Mount;
+use crate::sys::memory::Growing;
+use crate::sys::mount::propagation;
+use crate::sys::namespace::{self, kind};
+use crate::sys::process::{self, Clone};
+use crate::sys::{AsFd, CWD, Errno, file, memory, security};
+
+/// What is done with the mounts of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    Add,
+    Remove,
+}
+
+/// Comes first, before anything is read from standard input: it may be that a copy of us is executed, which has to read
+/// it. The container sees the process that enters it.
+///
+/// # Errors
+/// As `exe::protect`.
+pub fn begin(context: &Context) -> Result<()> {
+    exe::protect(context).map(|mut exe| exe.close())
+}
+
+/// Does it, once `begin` has been called; `document` is what the list is called in errors. A container may be paused meanwhile: none of its processes
+/// takes part.
+///
+/// # Errors
+/// If the container does not run; what is wrong with the list; the kernel's.
+pub fn change(
+    context: &Context,
+    id: &'static str,
+    change: Change,
+    document: &'static str,
+    list: &[Mount<'_>],
+) -> Result<()> {
+    let refused = |why| Error::says(format_args!("mounts of container `{id}`: {why}"));
+    // It is whole, and nobody removes it while we are at work.
+    let dir = StateDir::open(context, id, Lock::Shared)?;
+    let not_running = || refused("container not running");
+    let state = dir.read()?.ok_or_else(not_running)?;
+    let init = state.init()?.ok_or_else(not_running)?.into_pidfd();
+    let in_document = |error: Error| error.of_document(document, "mounts");
+    let work = match change {
+        Change::Add => {
+            // Nothing of it reaches the host, and nothing of the host it, unless the words say so.
+            let private = Propagation { kind: propagation::PRIVATE, recursive: true };
+            let planned = mount::plan(list, private).map_err(in_document)?;
+            if let Some(mount) = planned.iter().find(|mount| matches!(mount.what, What::Cgroup)) {
+                return Err(Error::because(
+                    document,
+                    memory::format(format_args!("[{}].type", mount.index)),
+                    "the cgroups can only be mounted when the container is made",
+                ));
+            }
+            let path = memory::cstr(state.bundle).ok_or_else(|| refused("the path of its bundle has a NUL byte"))?;
+            let bundle = file::open_dir(CWD, path).context("open the bundle", state.bundle)?;
+            Work::Mount(planned, Binds::open(planned, bundle.as_fd())?)
+        }
+        Change::Remove => {
+            let mut places = Growing::new();
+            for (index, mount) in list.iter().enumerate() {
+                places.push(mount::destination(index, mount).map_err(in_document)?);
+            }
+            Work::Unmount(places.finish())
+        }
+    };
+
+    let (link, theirs) = link::pair()?;
+    // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
+    security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+    if state.namespaces & kind::PID != 0 {
+        // A procfs shows the pid namespace of who mounts it, and that is entered by children only.
+        match namespace::setns(init.as_fd(), kind::PID) {
+            // Then no procfs can be mounted, and the kernel says so.
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(errno) => return Err(Error::errno("setns", "to the container's pid namespace", errno)),
+        }
+    }
+    match process::clone3(0, None).context("clone3", "the process that enters the container")? {
+        Clone::Child => {
+            drop(link);
+            mounts::main(&theirs, &init, state.namespaces, work)
+        }
+        Clone::Parent { pid, .. } => {
+            theirs.close();
+            let report = link.hear();
+            process::wait(pid, true).context("wait4", "the process that enters the container")?;
+            match report? {
+                Report::Ready => Ok(()),
+                Report::Failed(error) => Err(error),
+                Report::Listener(_) | Report::Closed => Err(refused("the process that enters it was killed")),
+            }
+        }
+    }
+}
