@@ -20,6 +20,7 @@ pub mod resources;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 pub mod text;
 
 use core::ffi::CStr;
@@ -47,6 +48,8 @@ pub struct Request<'a> {
     pub no_new_keyring: bool,
     /// `--cgroup-manager=disabled`.
     pub no_cgroups: bool,
+    /// `--cgroup-manager=systemd`, and whose systemd.
+    pub systemd: Option<systemd::Owner>,
     /// LISTEN_FDS of the caller's environment.
     pub listen_fds: u32,
     /// `--preserve-fds`.
@@ -166,7 +169,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
         warn!("linux.resources: ignored, for this user has no cgroup of his own");
     }
-    let mut cgroup = resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?;
+    let mut cgroup = match request.systemd {
+        Some(owner) => systemd::cgroup(linux, cgroups, request.id, owner, &spec.annotations)?,
+        None => resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?,
+    };
     if request.caller.is_some() {
         // He may not load the program, and can make no device.
         cgroup.limits.devices = None;

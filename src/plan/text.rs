@@ -24,6 +24,7 @@ use super::scheduling::{
 };
 use super::seccomp::Listener;
 use super::sysctl::Sysctl;
+use super::systemd::{Property, Unit};
 use super::{Path, Plan, Root};
 use crate::ebpf::Rule;
 use crate::host::{Cgroups, Hierarchy};
@@ -192,7 +193,17 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
 
 /// In every hierarchy the directory; then what is written, by the names of the files.
 fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) {
-    let Cgroup { path, limits, delegation } = cgroup;
+    let Cgroup { path, limits, unit, delegation } = cgroup;
+    let mut path = *path;
+    if let Some(Unit { name, subgroup, properties }) = unit {
+        page.one("systemdUnit", Text(name));
+        page.section("properties", "name:24 value");
+        for Property { name, value, optional: _ } in *properties {
+            page.row(&[Text(name), Text(memory::format(format_args!("{value}")))]);
+        }
+        // Where that is shows when systemd has made it.
+        path = memory::format(format_args!("/.../{name}/{subgroup}")).trim_end_matches('/');
+    }
     let Limits { writes, devices } = limits;
     let hierarchies = if path.is_empty() { &[][..] } else { cgroups.hierarchies() };
     let file = |hierarchy: &Hierarchy<'_>, path: &str, file: &str| {

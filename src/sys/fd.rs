@@ -178,6 +178,11 @@ pub fn dup_to_standard(fd: impl AsFd, number: RawFd) -> Result<()> {
         .map(drop)
 }
 
+/// Closes every descriptor there is, the standard ones too: for a process that does nothing from now on but wait.
+pub fn close_everything() {
+    close_run(0, RawFd::MAX);
+}
+
 /// Marks everything from `first` on close-on-exec, whoever left it open.
 ///
 /// # Errors

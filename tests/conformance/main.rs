@@ -37,6 +37,7 @@ mod scheduling;
 mod seccomp;
 mod signals;
 mod supervision;
+mod systemd;
 mod terminal;
 mod verbs;
 
@@ -87,6 +88,7 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        systemd::cases(),
         notify::cases(),
         live_mounts::cases(),
     ];
