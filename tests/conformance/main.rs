@@ -32,6 +32,7 @@ mod netdevices;
 mod notify;
 mod plan;
 mod process;
+mod rdt;
 mod rootless;
 mod safety;
 mod scheduling;
@@ -92,6 +93,7 @@ fn cases() -> Vec<Case> {
         seccomp::cases(),
         systemd::cases(),
         notify::cases(),
+        rdt::cases(),
         live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
