@@ -21,6 +21,8 @@ pub mod container;
 pub mod date;
 pub mod ebpf;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod hook;
 pub mod host;
 pub mod init;

@@ -87,7 +87,7 @@ impl State<'_> {
         Process::open(self.pid, self.start_time)
     }
 
-    fn json(&self) -> &'static str {
+    pub(crate) fn json(&self) -> &'static str {
         json::text(Style::Pretty, |w| {
             w.object(|w| {
                 w.member("version", VERSION);
@@ -115,7 +115,7 @@ impl State<'_> {
     }
 
     /// `name` is what errors begin with.
-    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+    pub(crate) fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
         let state: State<'t> = json::from_document(name, text)?;
         match state.version {
             VERSION => Ok(state),

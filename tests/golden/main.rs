@@ -171,6 +171,7 @@ fn request(name: &str) -> Request<'_> {
             notify: Some(["/run/supervisor", "/state/golden/notify"]),
             ..plain
         },
+        "descriptors" => Request { preserve_fds: u32::MAX, ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
         "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
