@@ -189,10 +189,9 @@ impl StateDir {
             Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
-        let dir = open_dir(root.as_fd(), name).map_err(|errno| {
+        let dir = open_dir(root.as_fd(), name).inspect_err(|_| {
             // What others could not tell from a container whose runtime was killed.
             let _ = file::rmdirat(root.as_fd(), name);
-            errno
         });
         let dir = dir.context_with("open", format_args!("{}/{id}", shown(context.root)))?;
         let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
