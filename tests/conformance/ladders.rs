@@ -13,12 +13,12 @@ use crate::support::{Case, Container, Need, Ran, Sandbox, refused_in_one_line, u
 pub fn cases() -> Vec<Case> {
     vec![
         case!(little_memory).needs(&[Need::Controller("memory")]).isopod_only(WORDS),
-        case!(few_processes).needs(&[Need::Controller("pids")]).isopod_only(WORDS),
-        case!(few_processes_for_exec).needs(&[Need::Controller("pids")]).isopod_only(WORDS),
+        case!(few_processes).needs(&[Need::Controller("pids")]),
+        case!(few_processes_for_exec).needs(&[Need::Controller("pids")]),
         case!(few_descriptors).isopod_only(WORDS),
-        case!(few_processes_of_a_user).needs(&[Need::User]).isopod_only(WORDS),
+        case!(few_processes_of_a_user).needs(&[Need::User]),
         case!(little_address_space).isopod_only(WORDS),
-        case!(little_stack).isopod_only(WORDS),
+        case!(little_stack),
         case!(short_files).isopod_only(WORDS),
         case!(full_state_directory).isopod_only(WORDS),
         case!(read_only_run).isopod_only(WORDS),
@@ -151,7 +151,7 @@ fn little_of(t: &Sandbox, limit: &str, steps: &[u64]) {
 }
 
 fn little_address_space(t: &Sandbox) {
-    little_of(t, "as", &(8..=40).map(|n| n * 64 << 10).collect::<Vec<_>>());
+    little_of(t, "as", &(8..=40).map(|n| n * 65536).collect::<Vec<_>>());
 }
 
 fn little_stack(t: &Sandbox) {
