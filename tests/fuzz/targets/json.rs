@@ -108,13 +108,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert_eq!(good(ours).is_some(), expected);
             compare::<&str, String>(data, |ours, theirs| ours == theirs);
             compare::<bool, bool>(data, |ours, theirs| ours == theirs);
-            compare::<u16, u16>(data, |ours, theirs| ours == theirs);
-            compare::<u64, u64>(data, |ours, theirs| ours == theirs);
-            compare::<i64, i64>(data, |ours, theirs| ours == theirs);
             compare::<&[&str], Vec<String>>(data, |ours, theirs| ours == theirs);
-            compare::<Map<'_, i32>, Members2>(data, |ours, theirs| {
-                ours.len() == theirs.0.len() && ours.iter().all(|(name, value)| theirs.0[*name] == *value)
-            });
+            // To serde_json -0 is no integer.
+            if !data.windows(2).any(|two| two == b"-0") {
+                compare::<u16, u16>(data, |ours, theirs| ours == theirs);
+                compare::<u64, u64>(data, |ours, theirs| ours == theirs);
+                compare::<i64, i64>(data, |ours, theirs| ours == theirs);
+                compare::<Map<'_, i32>, Inner>(data, |ours, theirs| {
+                    ours.len() == theirs.0.len() && ours.iter().all(|(name, value)| theirs.0[*name] == *value)
+                });
+            }
         }
         if let Ok(text) = std::str::from_utf8(data) {
             for style in [Style::Compact, Style::Pretty] {
@@ -127,10 +130,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
 /// An object in an object.
 #[derive(Debug)]
-struct Members2(BTreeMap<String, i32>);
+struct Inner(BTreeMap<String, i32>);
 
-impl<'de> Deserialize<'de> for Members2 {
+impl<'de> Deserialize<'de> for Inner {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Members::deserialize(from).map(|Members(all)| Members2(all))
+        Members::deserialize(from).map(|Members(all)| Inner(all))
     }
 }
