@@ -59,15 +59,15 @@ fn table(path: &CStr) -> Result<&'static str> {
 pub(crate) fn name_of(line: &str, uid: u32) -> Option<&str> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
-    (sys::number(fields.nth(1)?) == Some(uid)).then_some(name)
+    (sys::natural(fields.nth(1)?) == Some(uid)).then_some(name)
 }
 
 /// The range in a line of subuid(5), if it is the user's, who is there by name or by number.
 pub(crate) fn range_of(line: &str, name: &str, uid: u32) -> Option<Range> {
     let mut fields = line.split(':');
     let owner = fields.next().filter(|owner| !owner.is_empty())?;
-    let range = Range { first: sys::number(fields.next()?)?, count: sys::number(fields.next()?.trim_ascii_end())? };
-    let is_his = owner == name || sys::number(owner) == Some(uid);
+    let range = Range { first: sys::natural(fields.next()?)?, count: sys::natural(fields.next()?.trim_ascii_end())? };
+    let is_his = owner == name || sys::natural(owner) == Some(uid);
     // Ids that there are; the last number is none.
     (is_his && range.count > 0 && range.first.checked_add(range.count).is_some()).then_some(range)
 }

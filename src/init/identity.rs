@@ -224,7 +224,7 @@ pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
 pub(crate) fn home_of(table: &[u8], uid: u32) -> Option<&str> {
     table.split(|byte| *byte == b'\n').filter_map(|line| core::str::from_utf8(line).ok()).find_map(|line| {
         let mut fields = line.split(':').skip(2);
-        let found = sys::number(fields.next()?)?;
+        let found = sys::natural(fields.next()?)?;
         let home = fields.nth(2)?;
         (found == uid && !home.is_empty()).then_some(home)
     })

@@ -28,6 +28,7 @@ mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod notify;
 mod plan;
 mod process;
@@ -37,6 +38,7 @@ mod scheduling;
 mod seccomp;
 mod signals;
 mod supervision;
+mod systemd;
 mod terminal;
 mod verbs;
 
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        netdevices::cases(),
         mounts::cases(),
         devices::cases(),
         device_rules::cases(),
@@ -87,6 +90,7 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        systemd::cases(),
         notify::cases(),
         live_mounts::cases(),
     ];
