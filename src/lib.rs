@@ -22,6 +22,8 @@ pub mod date;
 pub mod dbus;
 pub mod ebpf;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod hook;
 pub mod host;
 pub mod init;

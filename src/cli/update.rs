@@ -108,7 +108,7 @@ fn weight(text: &str) -> Option<i64> {
 }
 
 /// `64m`, `64M`, `64MiB`, ... in bytes, each letter 1024 times the one before; any negative number: no limit.
-fn size(text: &str) -> Option<i64> {
+pub(crate) fn size(text: &str) -> Option<i64> {
     if text.starts_with('-') {
         return text.parse().ok();
     }

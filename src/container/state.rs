@@ -92,7 +92,7 @@ impl State<'_> {
         Process::open(self.pid, self.start_time)
     }
 
-    fn json(&self) -> &'static str {
+    pub(crate) fn json(&self) -> &'static str {
         json::text(Style::Pretty, |w| {
             w.object(|w| {
                 w.member("version", VERSION);
@@ -123,7 +123,7 @@ impl State<'_> {
     }
 
     /// `name` is what errors begin with.
-    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+    pub(crate) fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
         let state: State<'t> = json::from_document(name, text)?;
         match state.version {
             VERSION => Ok(state),
@@ -197,7 +197,11 @@ impl StateDir {
             Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
-        let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
+        let dir = open_dir(root.as_fd(), name).inspect_err(|_| {
+            // What others could not tell from a container whose runtime was killed.
+            let _ = file::rmdirat(root.as_fd(), name);
+        });
+        let dir = dir.context_with("open", format_args!("{}/{id}", shown(context.root)))?;
         let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
         new.take(Lock::Exclusive)?;
         Ok(new)

@@ -440,7 +440,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     let Labels { apparmor, selinux } = labels;
     page.one("apparmor", Text(apparmor.map_or("", text)));
     page.one("selinux", Text(selinux.map_or("", text)));
-    let last = memory::format(format_args!("3 to {}", 2 + preserve_fds));
+    let last = memory::format(format_args!("3 to {}", u64::from(preserve_fds) + 2));
     page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
     page.section("env", "entry");
     env.iter().for_each(|entry| page.row(&[Text(text(entry))]));

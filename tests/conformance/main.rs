@@ -21,6 +21,7 @@ mod errors;
 mod exe;
 mod exec;
 mod hooks;
+mod ladders;
 mod lifecycle;
 mod limits;
 mod live_mounts;
@@ -78,6 +79,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         limits::cases(),
+        ladders::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),

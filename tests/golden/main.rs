@@ -272,6 +272,7 @@ fn request(name: &str) -> Request<'_> {
             notify: Some(["/run/supervisor", "/state/golden/notify"]),
             ..plain
         },
+        "descriptors" => Request { preserve_fds: u32::MAX, ..plain },
         "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
         "conduct" | "idmaps" | "good-spec-example-v1" | "strings" => {
