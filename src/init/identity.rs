@@ -212,10 +212,11 @@ pub(super) fn give_standard_streams(planned: &Process<'_>, user_namespace: bool)
     Ok(())
 }
 
-/// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697).
+/// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697). What has that
+/// name may be anything: a fifo, which nobody must wait for, or a terminal, which must not become ours.
 pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
     const LIMIT: usize = 1 << 20;
-    let passwd = root.open(c"/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK).ok();
+    let passwd = root.open(c"/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).ok();
     let table = passwd.and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT).ok());
     let home = table.and_then(|table| home_of(table, uid)).unwrap_or("/");
     memory::joined(&["HOME=", home]).unwrap_or(c"HOME=/")

@@ -7,6 +7,8 @@
 // A test program has no interface, so all that is public in it is public to itself.
 #![allow(unreachable_pub)]
 
+// Each test program uses its own part of it.
+#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -31,7 +33,6 @@ mod notify;
 mod plan;
 mod process;
 mod rootless;
-mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
@@ -82,7 +83,6 @@ fn cases() -> Vec<Case> {
         supervision::cases(),
         terminal::cases(),
         verbs::cases(),
-        safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
         notify::cases(),

@@ -1,0 +1,3 @@
+pub fn attacks() -> Vec<crate::Attack> {
+    vec![]
+}
