@@ -181,6 +181,9 @@ pub(super) fn delete(words: &Words) -> Done<i32> {
 pub(super) fn exec(words: &Words) -> Done<i32> {
     let pid = pid(words)?;
     let mut config = config(&words.state().to_string_lossy())?;
+    if let Some(process) = words.option(&["--process"]) {
+        config["process"] = jzon::parse(&fs::read_to_string(process).unwrap_or_default()).unwrap_or(JsonValue::Null);
+    }
     if let Some(dir) = words.option(&["--cwd"]) {
         config["process"]["cwd"] = dir.into();
     }
@@ -192,7 +195,9 @@ pub(super) fn exec(words: &Words) -> Done<i32> {
         let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
         config["process"]["user"] = jzon::object! { uid: number(uid), gid: number(gid), asked: uid };
     }
-    config["process"]["args"] = words.rest[2..].to_vec().into();
+    if words.rest.len() > 2 {
+        config["process"]["args"] = words.rest[2..].to_vec().into();
+    }
     process::open_for_later("/")?;
     let entered = process::enter(pid)?;
     let child = fork()?;
