@@ -44,8 +44,9 @@ fn open_ptmx(root: &Root<'_>) -> Result<OwnedFd> {
     };
     open(c"/dev/pts/ptmx").or_else(|_| open(c"/dev/ptmx")).map_err(|errno| match errno {
         Errno::NODEV => Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"),
-        errno => Error::errno("open", "/dev/pts/ptmx", errno)
-            .hint("process.terminal needs a devpts mounted on /dev/pts"),
+        errno => {
+            Error::errno("open", "/dev/pts/ptmx", errno).hint("process.terminal needs a devpts mounted on /dev/pts")
+        }
     })
 }
 

@@ -110,7 +110,8 @@ fn with_terminal(t: &Sandbox, trap: impl FnOnce(&mut Container, &Guard)) {
     let guard = t.guard();
     let mut c = t.container();
     c.without_mount("/dev").mkdir("/dev/pts").config["process"]["terminal"] = true.into();
-    c.writable().sh("echo overwritten >/dev/console; echo overwritten; stat -L -c '%t' /dev/console /proc/self/fd/0 >/tmp/is");
+    c.writable()
+        .sh("echo overwritten >/dev/console; echo overwritten; stat -L -c '%t' /dev/console /proc/self/fd/0 >/tmp/is");
     trap(&mut c, &guard);
     let created = c.create_with(&["--console-socket", socket.name()]);
     if created.code == 0 {

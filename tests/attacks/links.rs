@@ -89,7 +89,8 @@ fn cve_2025_24965_files_made_by_the_runtime_are_links(t: &Sandbox) {
                 };
                 let file = c.bundle.join("file");
                 fs::write(&file, "").expect("write");
-                let below: Vec<_> = c.config["mounts"].members().filter(|m| m["destination"] != "/dev").cloned().collect();
+                let below: Vec<_> =
+                    c.config["mounts"].members().filter(|m| m["destination"] != "/dev").cloned().collect();
                 c.config["mounts"] = below.into();
                 c.symlink(path, target).bind("/made", &file, &[]);
             });
@@ -154,7 +155,10 @@ fn device_path_leads_out(t: &Sandbox) {
 /// What it leads to in the container has to be hidden, not what has that name on the host.
 fn masked_path_is_a_link(t: &Sandbox) {
     let mut c = t.container();
-    c.file("/vault/secret", "found").file("/etc/secret", "found").symlink("/link", "/vault").symlink("/file", "/etc/secret");
+    c.file("/vault/secret", "found")
+        .file("/etc/secret", "found")
+        .symlink("/link", "/vault")
+        .symlink("/file", "/etc/secret");
     c.config["linux"]["maskedPaths"] = array!["/link", "/file"];
     let ran = c.sh("cat /vault/secret /etc/secret 2>/dev/null; true").run();
     holds(!ran.stdout().contains("found"), format_args!("a masked file can be read: {ran}"));

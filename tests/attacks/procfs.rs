@@ -166,7 +166,9 @@ fn cve_2015_1334_exec_with_a_procfs_of_lies(t: &Sandbox) {
 /// nothing is masked.
 fn no_pivot_leaves_a_procfs_to_mount(t: &Sandbox) {
     let c = &mut t.container();
-    c.capabilities(&["CAP_SETFCAP"]).mkdir("/mnt").sh("unshare -Urmpf mount -t proc p /mnt 2>/dev/null && echo mounted || echo refused");
+    c.capabilities(&["CAP_SETFCAP"])
+        .mkdir("/mnt")
+        .sh("unshare -Urmpf mount -t proc p /mnt 2>/dev/null && echo mounted || echo refused");
     let masks = c.config["linux"]["maskedPaths"].take();
     let readonly = c.config["linux"]["readonlyPaths"].take();
     assert_eq!(c.run().ok(), "mounted", "the attack itself does not work here");

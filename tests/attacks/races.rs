@@ -43,9 +43,8 @@ impl Swapper {
             let mut times = 0;
             while !seen.load(Ordering::Relaxed) {
                 let flags = libc::RENAME_EXCHANGE;
-                let done = unsafe {
-                    libc::renameat2(libc::AT_FDCWD, one.as_ptr(), libc::AT_FDCWD, other.as_ptr(), flags)
-                };
+                let done =
+                    unsafe { libc::renameat2(libc::AT_FDCWD, one.as_ptr(), libc::AT_FDCWD, other.as_ptr(), flags) };
                 times += u64::from(done == 0);
             }
             times

@@ -39,8 +39,7 @@ pub(super) fn change_root(rootfs: &Path) -> Done<()> {
 pub(super) fn enter(pid: libc::pid_t) -> Done<PathBuf> {
     let root = File::open(format!("/proc/{pid}/root")).map_err(|error| format!("root: {error}"))?.into_raw_fd();
     let names = ["ipc", "uts", "net", "pid", "cgroup", "mnt"];
-    let files: Vec<File> =
-        names.iter().filter_map(|name| File::open(format!("/proc/{pid}/ns/{name}")).ok()).collect();
+    let files: Vec<File> = names.iter().filter_map(|name| File::open(format!("/proc/{pid}/ns/{name}")).ok()).collect();
     for file in files {
         unsafe { libc::setns(file.into_raw_fd(), 0) };
     }
