@@ -21,12 +21,10 @@ pub fn refused(ran: &Ran) {
     holds(ran.code > 0, format_args!("not refused: {ran}"));
 }
 
-/// Refused, or what came of it is this.
+/// It runs, and what it says is this.
 #[track_caller]
-pub fn refused_or(ran: &Ran, output: &str, what: impl Display) {
-    if ran.code == 0 {
-        same(&ran.stdout().trim_end(), &output, what);
-    }
+pub fn says(ran: &Ran, output: &str, what: impl Display) {
+    same(&ran.ok().as_str(), &output, what);
 }
 
 /// Sets the trap in a container of its own, runs it as far as it goes, and looks at the guarded directory of the host.

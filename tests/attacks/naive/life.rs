@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -24,6 +25,10 @@ fn namespaces(config: &JsonValue) -> libc::c_int {
             // What follows is read from the middle of the path.
             break;
         }
+        if !path.is_empty() {
+            let _ = process::join(path);
+            continue;
+        }
         flags |= match namespace["type"].as_str().unwrap_or("") {
             "pid" => libc::CLONE_NEWPID,
             "network" => libc::CLONE_NEWNET,
@@ -42,6 +47,7 @@ fn hooks(config: &JsonValue, stage: &str) -> Done<()> {
     for hook in config["hooks"][stage].members() {
         let mut command = Command::new(hook["path"].as_str().unwrap_or(""));
         command.args(hook["args"].members().skip(1).filter_map(|word| word.as_str())).stdin(Stdio::null());
+        command.arg0(hook["args"][0].as_str().unwrap_or(""));
         command.envs(process::environment(config));
         let status = command.status().map_err(|error| format!("hook: {error}"))?;
         if !status.success() {

@@ -14,6 +14,13 @@ pub(super) fn unshare(flags: libc::c_int) -> Done<()> {
     checked("unshare", unsafe { libc::unshare(flags) }).map(drop)
 }
 
+/// What only children are born in.
+#[allow(unsafe_code)]
+pub(super) fn join(path: &str) -> Done<()> {
+    let namespace = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+    checked("setns", unsafe { libc::setns(namespace.into_raw_fd(), 0) }).map(drop)
+}
+
 /// Stays open for whoever comes after us.
 #[allow(unsafe_code)]
 pub(super) fn leak(number: i32) {
