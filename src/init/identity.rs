@@ -95,10 +95,15 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     }
 }
 
-/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good.
+/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. There, groups that we
+/// keep have no number; if any has one, somebody else has refused, and we would take the caller's along.
 fn is_denied_groups() -> Result<bool> {
     const SETGID: u32 = 6;
-    Ok(security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0)
+    const OVERFLOW: u32 = 65534;
+    let mut groups = [0; 256];
+    let count = security::getgroups(&mut groups).context("getgroups", "")?;
+    let nobodys = groups[..count.min(groups.len())].iter().all(|group| [0, OVERFLOW].contains(group));
+    Ok(nobodys && security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0)
 }
 
 /// From here on every system call of ours passes the filter too.

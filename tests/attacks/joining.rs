@@ -4,13 +4,16 @@
 use std::fs;
 
 use crate::breach::holds;
-use crate::support::{Container, Need, Running, Sandbox, eventually};
+use crate::support::{Container, Need, Pty, Running, Sandbox, eventually};
 use crate::{Attack, attack, is_naive, starts};
 
 pub fn attacks() -> Vec<Attack> {
     vec![
         attack!(cve_2016_9962_joiner_is_looked_into).needs(&[Need::Probe]),
         attack!(cve_2016_9962_joiner_is_looked_into_with_ptrace).needs(&[Need::Probe]),
+        attack!(cve_2016_9962_init_in_a_shared_pid_namespace).needs(&[Need::Probe]),
+        attack!(cve_2016_10124_terminal_of_the_caller).needs(&[Need::Probe]),
+        attack!(cve_2017_5226_terminal_of_who_executes).needs(&[Need::Probe]),
     ]
 }
 
@@ -57,4 +60,42 @@ fn cve_2016_9962_joiner_is_looked_into(t: &Sandbox) {
 /// The right to look into others is the container's, but nothing of the host is to be found.
 fn cve_2016_9962_joiner_is_looked_into_with_ptrace(t: &Sandbox) {
     looked_into(t, &["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
+}
+
+/// Init itself comes into a container that runs, if it shares its pid namespace, and has the host's files for a while.
+fn cve_2016_9962_init_in_a_shared_pid_namespace(t: &Sandbox) {
+    let guard = t.guard();
+    let secret = guard.dir.join("secret");
+    let (spy, running) = spying(t, &["CAP_DAC_OVERRIDE"], secret.to_str().expect("path"));
+    for _ in 0..starts(30) {
+        let mut c = t.container();
+        c.join("pid", &format!("/proc/{}/ns/pid", spy.pid())).args(&["/bin/sleep", "0.01"]).run();
+    }
+    has_stolen_nothing(&spy, running);
+}
+
+/// What a process in the container can type into the terminal of whoever started it.
+#[track_caller]
+fn terminal_is_out_of_reach(c: &Container<'_>, command: &std::process::Command) {
+    let mut terminal = Pty::open();
+    let mut child = terminal.attach(command);
+    let said = terminal.read_to_end();
+    let _ = child.wait();
+    assert!(said.contains("tty="), "{}: {said}", c.id);
+    holds(said.contains("tty=none") && said.contains("typed=0"), said);
+}
+
+const TYPE: &str = "/probe session; echo typed=$(/probe tiocsti)";
+
+fn cve_2016_10124_terminal_of_the_caller(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_probe().sh(TYPE);
+    terminal_is_out_of_reach(&c, &c.write_config_for("run"));
+}
+
+fn cve_2017_5226_terminal_of_who_executes(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_probe().started();
+    terminal_is_out_of_reach(&c, &c.exec_command(&[], &["/bin/sh", "-c", TYPE]));
+    c.force_delete();
 }
