@@ -219,13 +219,19 @@ impl Adding<'_> {
     fn join_and_clone(&self, way: &mut Option<Way<'static>>) -> Result<Spawned> {
         let Some(ahead) = way.as_mut() else { return Err(not_running(self.id)) };
         // Nobody in there may look into who joins (CVE-2016-9962).
-        security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
+        let hide = || security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE");
         if self.rootless && ahead.namespaces & kind::USER != 0 {
             // Only in the user namespace that is his he may join the others.
             ahead.joined = ahead.namespaces & (kind::USER | kind::PID);
-            let enter = || set_oom_score(self.planned).and_then(|()| self.join(ahead));
+            let enter = || {
+                // The file is root's as soon as we are hidden.
+                set_oom_score(self.planned)?;
+                hide()?;
+                self.join(ahead)
+            };
             return in_between(None, &enter, 0, ahead.doors.birthplace());
         }
+        hide()?;
         if self.may_be_traced() {
             // Whoever may trace others can look into us all the same: so who is born in there has nothing of the host.
             return match self.born(ahead, &go_between)? {
