@@ -60,7 +60,13 @@ fn deep_cgroups_are_removed(t: &Sandbox) {
     let made = std::process::Command::new("sh").args(["-c", script, "sh"]).arg(&base).output().expect("sh");
     let depth: u32 = String::from_utf8_lossy(&made.stdout).trim().parse().expect("depth");
     assert!(depth > 100, "{depth}");
-    c.force_delete().ok();
+    let deleted = c.force_delete();
+    // Whatever a runtime has left of it.
+    let script = "cd \"$1\" 2>/dev/null || exit; i=0; while cd aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 2>/dev/null; do i=$((i+1)); done; \
+                  while test $i -gt 0; do cd -P .. && rmdir aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; i=$((i-1)); done; echo $PWD";
+    let left = std::process::Command::new("sh").args(["-c", script, "sh"]).arg(&base).output().expect("sh");
+    deleted.ok();
+    assert!(left.stdout.is_empty(), "cgroups were left");
     eventually("they are gone", || fs::symlink_metadata(&base).is_err());
     assert_eq!(read(base.join("tasks")), "");
 }

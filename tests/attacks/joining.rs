@@ -4,8 +4,8 @@
 use std::fs;
 
 use crate::breach::holds;
-use crate::support::{Container, Need, Pty, Running, Sandbox, eventually};
-use crate::{Attack, attack, is_naive, starts};
+use crate::support::{Container, Kind, Need, Pty, Running, Sandbox, eventually};
+use crate::{Attack, attack, starts};
 
 pub fn attacks() -> Vec<Attack> {
     vec![
@@ -42,7 +42,7 @@ fn looked_into(t: &Sandbox, capabilities: &[&str]) {
     for _ in 0..starts(60) {
         c.exec(&[], &["/bin/sleep", "0.01"]);
     }
-    if !is_naive(t) {
+    if t.is(Kind::Isopod) {
         let add = t.file("add", r#"[{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"}]"#);
         let remove = t.file("remove", r#"[{"destination": "/tmp"}]"#);
         for _ in 0..starts(30) {

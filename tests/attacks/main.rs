@@ -35,7 +35,7 @@ mod races;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use support::{Case, Kind, Runtime, Sandbox, Session, seen, trial};
+use support::{Case, Kind, Runtime, Session, seen, trial};
 
 /// One attack, and how it is shown that its test would see it.
 pub struct Attack {
@@ -137,9 +137,4 @@ impl Drop for Victim {
 /// How often a race is run, unless somebody wants it more often.
 pub fn starts(usual: u32) -> u32 {
     std::env::var("ATTACK_STARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-/// Whether the runtime under test is the one that has to withstand: the naive one may need other words.
-pub fn is_naive(t: &Sandbox) -> bool {
-    t.is(Kind::Naive)
 }
