@@ -6,7 +6,9 @@
 use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
 use super::{Context, hooks};
+use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};
+use crate::host;
 use crate::warn;
 
 /// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
@@ -40,7 +42,7 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     if let Some(state) = &state
-        && let Err(error) = remove_cgroup(state)
+        && let Err(error) = remove_cgroup(context, state)
     {
         warn!("{error}");
     }
@@ -53,12 +55,18 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
 }
 
 /// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody.
-fn remove_cgroup(state: &State<'_>) -> Result<()> {
+fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
     let cgroup = super::cgroup_of(state)?;
     if state.pid == 0 && !cgroup.pids()?.is_empty() {
         return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
     }
-    cgroup.remove()
+    let unit = state.systemd_scope;
+    if state.pid == 0 && !unit.is_empty() {
+        // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
+        cgroup.remove()?;
+        return systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?);
+    }
+    super::remove_cgroup(context, &cgroup, unit)
 }
 
 /// podman looks for these words and then tries force.

@@ -29,6 +29,8 @@ mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod nested;
+mod netdevices;
 mod notify;
 mod plan;
 mod process;
@@ -37,6 +39,7 @@ mod scheduling;
 mod seccomp;
 mod signals;
 mod supervision;
+mod systemd;
 mod terminal;
 mod verbs;
 
@@ -61,6 +64,8 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        nested::cases(),
+        netdevices::cases(),
         mounts::cases(),
         devices::cases(),
         device_rules::cases(),
@@ -85,6 +90,7 @@ fn cases() -> Vec<Case> {
         verbs::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        systemd::cases(),
         notify::cases(),
         live_mounts::cases(),
     ];

@@ -11,6 +11,7 @@ mod host;
 mod probe;
 mod runtime;
 mod sandbox;
+mod systemd;
 mod terminal;
 mod user;
 
@@ -23,6 +24,7 @@ pub use host::{controller, read, unified};
 pub use probe::path as probe_path;
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
+pub use systemd::{Mood, Systemd};
 pub use terminal::{ConsoleSocket, Pty};
 pub use user::User;
 
