@@ -15,6 +15,7 @@ use crate::rootfs::Binds;
 use crate::spec::{Linux, Mount};
 use crate::sys::memory::Growing;
 use crate::sys::mount::propagation;
+use crate::sys::namespace::kind;
 use crate::sys::{AsFd, CWD, fd, file, memory, process, security};
 
 /// What is done with the mounts of a list.

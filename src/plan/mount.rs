@@ -305,7 +305,7 @@ impl Mount<'_> {
     /// The host's `/sys` with all that is mounted below, to be read. Its cgroups would still be written to, by a user who
     /// owns some of them (CVE-2023-25809).
     fn is_sys_for_reading(&self) -> bool {
-        matches!(self.what, What::Bind { source, recursive: true } if source == c"/sys")
+        matches!(self.what, What::Bind { source, recursive: true, .. } if source == c"/sys")
             && self.attr & attr::RDONLY != 0
     }
 
