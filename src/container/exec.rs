@@ -195,7 +195,7 @@ impl Adding<'_> {
         }
         let namespaces = self.state.namespaces;
         let keyring = if self.state.keyring { memory::cstr(self.id) } else { None };
-        let mut way = Some(Way { id: self.id, init, namespaces, joined: 0, doors, keyring });
+        let mut way = Some(Way { id: self.id, init, namespaces, joined: 0, doors, rdt: self.state.rdt, keyring });
         match self.join_and_clone(&mut way)? {
             Spawned::Init => {
                 // Closed with all that is not wanted inside, before anything is joined.

@@ -10,6 +10,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::link::Child;
 use crate::log::{self, Level};
 use crate::plan::process::Process;
+use crate::resctrl;
 use crate::sys::namespace::{self, kind};
 use crate::sys::root::Root;
 use crate::sys::{AsFd, CWD, OwnedFd, fd, file, memory, process};
@@ -42,6 +43,8 @@ pub struct Way<'a> {
     pub joined: u64,
     /// The way into its cgroups.
     pub doors: Doors<'a>,
+    /// The groups of the resctrl file system that it enters.
+    pub rdt: &'a [&'a str],
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
 }
@@ -62,12 +65,13 @@ pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
 /// # Errors
 /// The kernel's.
 pub fn go(planned: &Process<'_>, way: Way<'_>) -> Result<()> {
-    let Way { id, init, namespaces, joined, doors, keyring } = way;
+    let Way { id, init, namespaces, joined, doors, rdt, keyring } = way;
     if joined & kind::USER == 0 {
         set_oom_score(planned)?;
     }
     doors.enter()?;
     drop(doors);
+    resctrl::enter(rdt, 0)?;
     scheduling::set_affinity(&planned.scheduling.affinity)?;
     scheduling::set_priorities(0, &planned.scheduling)?;
     let labels = label::Files::open(&planned.labels)?;

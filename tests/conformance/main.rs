@@ -23,6 +23,7 @@ mod errors;
 mod exe;
 mod exec;
 mod hooks;
+mod ladders;
 mod lifecycle;
 mod limits;
 mod live_mounts;
@@ -34,6 +35,7 @@ mod netdevices;
 mod notify;
 mod plan;
 mod process;
+mod rdt;
 mod rootless;
 mod scheduling;
 mod seccomp;
@@ -78,6 +80,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         limits::cases(),
+        ladders::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -92,6 +95,7 @@ fn cases() -> Vec<Case> {
         seccomp::cases(),
         systemd::cases(),
         notify::cases(),
+        rdt::cases(),
         live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
