@@ -41,7 +41,7 @@ pub(crate) fn lacks(programs: &[&str]) -> Option<String> {
 pub(crate) fn trial(
     name: String,
     programs: &'static [&'static str],
-    missing: fn() -> Option<String>,
+    missing: impl Fn() -> Option<String> + Send + 'static,
     test: impl FnOnce() + Send + 'static,
 ) -> Trial {
     Trial::ignorable_test(name, move || match lacks(programs).or_else(missing) {
@@ -199,13 +199,13 @@ impl Daemon {
     }
 }
 
-/// Waits until `done`, at most ten seconds; says whether it came to that.
+/// Waits until `done`, at most half a minute; says whether it came to that.
 pub(crate) fn eventually(done: impl Fn() -> bool) -> bool {
     eventually_mut(done)
 }
 
 fn eventually_mut(mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while !done() {
         if Instant::now() > end {
             return false;
