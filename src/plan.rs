@@ -159,6 +159,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         if name.len() > 64 {
             return Err(Error::config(format_args!("{field}"), format_args!("is longer than 64 bytes")));
         }
+        cstr(name, format_args!("{field}"))?;
     }
     let hostname = spec.hostname.filter(|name| !name.is_empty());
     let domainname = spec.domainname.filter(|name| !name.is_empty());

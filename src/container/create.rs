@@ -76,6 +76,17 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     Ok(code)
 }
 
+/// What is needed of the host. Nothing if root of a user namespace is still in a mount namespace of others: there he may
+/// not open trees. Init, in one of his own, may.
+fn sources(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Option<Sources>> {
+    match Sources::open(plan, bundle) {
+        Err(error) if error.is(Errno::PERM) && plan.namespaces.new & kind::MOUNT != 0 && host::in_user_namespace() => {
+            Ok(None)
+        }
+        sources => sources.map(Some),
+    }
+}
+
 /// How far `make` goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
@@ -277,7 +288,7 @@ impl<'a> Maker<'_, 'a> {
         }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
+        let sources = if self.rootless { None } else { sources(plan, bundle)? };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;

@@ -27,6 +27,7 @@ mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod nested;
 mod netdevices;
 mod notify;
 mod plan;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        nested::cases(),
         netdevices::cases(),
         mounts::cases(),
         devices::cases(),
