@@ -67,6 +67,9 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// The groups of the resctrl file system that its processes are in, and those that go with it.
+        rdt: json::List<'a, &'a str> = "rdt",
+        rdt_own: json::List<'a, &'a str> = "rdtOwn",
         /// Whom the seccomp filter notifies, if it does, and what they are told beside.
         listener_path: Option<&'a str> = "listenerPath",
         listener_metadata: Option<&'a str> = "listenerMetadata",
@@ -89,7 +92,7 @@ impl State<'_> {
         Process::open(self.pid, self.start_time)
     }
 
-    fn json(&self) -> &'static str {
+    pub(crate) fn json(&self) -> &'static str {
         json::text(Style::Pretty, |w| {
             w.object(|w| {
                 w.member("version", VERSION);
@@ -107,6 +110,8 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("rdt", Some(self.rdt).filter(|groups| !groups.is_empty()));
+                w.member("rdtOwn", Some(self.rdt_own).filter(|groups| !groups.is_empty()));
                 w.member("listenerPath", self.listener_path);
                 w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
@@ -118,7 +123,7 @@ impl State<'_> {
     }
 
     /// `name` is what errors begin with.
-    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+    pub(crate) fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
         let state: State<'t> = json::from_document(name, text)?;
         match state.version {
             VERSION => Ok(state),
@@ -192,7 +197,11 @@ impl StateDir {
             Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
-        let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
+        let dir = open_dir(root.as_fd(), name).inspect_err(|_| {
+            // What others could not tell from a container whose runtime was killed.
+            let _ = file::rmdirat(root.as_fd(), name);
+        });
+        let dir = dir.context_with("open", format_args!("{}/{id}", shown(context.root)))?;
         let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
         new.take(Lock::Exclusive)?;
         Ok(new)
@@ -490,6 +499,8 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            rdt: &["group", "group/mon_groups/id"],
+            rdt_own: &["group/mon_groups/id"],
             listener_path: Some("/agent"),
             listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),

@@ -21,6 +21,7 @@ mod errors;
 mod exe;
 mod exec;
 mod hooks;
+mod ladders;
 mod lifecycle;
 mod limits;
 mod live_mounts;
@@ -32,6 +33,7 @@ mod netdevices;
 mod notify;
 mod plan;
 mod process;
+mod rdt;
 mod rootless;
 mod safety;
 mod scheduling;
@@ -77,6 +79,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         limits::cases(),
+        ladders::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -92,6 +95,7 @@ fn cases() -> Vec<Case> {
         seccomp::cases(),
         systemd::cases(),
         notify::cases(),
+        rdt::cases(),
         live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()
