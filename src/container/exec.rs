@@ -26,7 +26,7 @@ use crate::link::{self, Report, Step};
 use crate::plan::identity::capability;
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, memory, sched, security};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, memory, sched, security, time};
 use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
@@ -261,10 +261,20 @@ impl Adding<'_> {
         if way.joined == 0 {
             return Ok(());
         }
-        namespace::setns(way.init.as_fd(), way.joined).map_err(|errno| match errno {
-            Errno::SRCH => not_running(self.id),
-            errno => Error::errno("setns", "to the container's pid namespace", errno),
-        })
+        // To who is not root the payload is as hidden as init was, for the moment that is left of its execve(2) when init's
+        // link is closed.
+        let mut patience = 100;
+        loop {
+            match namespace::setns(way.init.as_fd(), way.joined) {
+                Err(Errno::PERM) if self.rootless && patience > 0 => {
+                    patience -= 1;
+                    // It is readable when init has ended.
+                    let _ = time::wait_readable(way.init.as_fd(), Some(1));
+                }
+                Err(Errno::SRCH) => return Err(not_running(self.id)),
+                joined => return joined.context("setns", "to the container's pid namespace"),
+            }
+        }
     }
 
     /// Whether the container may have CAP_SYS_PTRACE, and over us: it is in no user namespace of its own.
