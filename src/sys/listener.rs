@@ -37,6 +37,8 @@ pub fn install(flags: u32, program: &[SockFilter], socket: BorrowedFd<'_>, word:
     LISTENER.store(PENDING, Ordering::Release);
     let top = stack.as_ptr_range().end as usize;
     super::call("clone", || {
+        #[cfg(feature = "faults")]
+        super::fault::thread();
         // SAFETY: a thread that makes system calls and touches nothing but `LISTENER` and its stack, which stays for good:
         // memory is never given back.
         match unsafe { arch::thread(FLAGS as usize, top, pass_on, order) } {
@@ -100,6 +102,11 @@ extern "C" fn pass_on(order: usize) -> ! {
         let message =
             Message { name: [0; 2], parts: &raw const parts, count: 1, control: &raw const control, length, flags: 0 };
         // Nobody there any more: then whoever should wait for it sees the end of the socket.
+        #[cfg(feature = "faults")]
+        let call = |number: u32, a: usize, b: usize, c: usize| {
+            let name = if number == __NR_close { "close" } else { "sendmsg" };
+            super::fault::answer_in_thread(name).unwrap_or_else(|| call(number, a, b, c))
+        };
         call(__NR_sendmsg, socket, core::ptr::from_ref(&message) as usize, MSG_NOSIGNAL);
         call(__NR_close, listener as usize, 0, 0);
     }

@@ -80,6 +80,8 @@ impl Arena {
 }
 
 fn map(size: usize) -> Option<usize> {
+    #[cfg(feature = "faults")]
+    super::fault::answer("mmap").map_or(Some(()), |_| None)?;
     // SAFETY: a new anonymous mapping touches no memory that anyone has.
     let result = unsafe {
         super::arch::syscall6(
