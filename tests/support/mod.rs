@@ -19,9 +19,9 @@ pub use case::{Case, Need, trial};
 pub use command::{Ran, Running, eventually};
 pub use container::{Container, default_config};
 pub use deny::deny;
-pub use host::{controller, read, unified};
+pub use host::{controller, hierarchies, read, unified};
 pub use runtime::{Kind, Runtime};
-pub use sandbox::{Guard, Sandbox};
+pub use sandbox::{Guard, Sandbox, settle};
 pub use terminal::{ConsoleSocket, Pty};
 pub use user::User;
 

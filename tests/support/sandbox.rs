@@ -192,7 +192,8 @@ impl Sandbox {
         all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(marked).collect()
     }
 
-    fn mounts(&self) -> Vec<String> {
+    /// Where something is mounted in this test's directory.
+    pub fn mounts(&self) -> Vec<String> {
         let own = |mount: &host::Mount| mount.target.contains(&self.token);
         host::mounts().into_iter().filter(own).map(|mount| mount.target).collect()
     }
@@ -240,7 +241,7 @@ pub(super) fn chown(path: &Path, user: &User) {
 }
 
 /// A short while for what the kernel takes away in its own time; whatever is in the list after that stays there.
-fn settle(list: &dyn Fn() -> Vec<String>) -> Vec<String> {
+pub fn settle(list: &dyn Fn() -> Vec<String>) -> Vec<String> {
     for _ in 0..200 {
         if list().is_empty() {
             return Vec::new();

@@ -1,0 +1,63 @@
+//! What has to hold, whatever has failed.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use crate::support::{Container, Ran, Sandbox, hierarchies, settle};
+
+static HIERARCHIES: LazyLock<Vec<PathBuf>> = LazyLock::new(hierarchies);
+
+/// What exists of a container, or of any command about it.
+pub fn leftovers(t: &Sandbox, id: &str) -> Vec<String> {
+    settle(&|| {
+        let cgroups = HIERARCHIES.iter().map(|place| place.join(id)).filter(|place| place.exists());
+        let mut found: Vec<String> = cgroups.map(|place| format!("cgroup {}", place.display())).collect();
+        found.extend(t.processes().into_iter().map(|pid| format!("process {pid}")));
+        found.extend(t.states().into_iter().map(|name| format!("state {name}")));
+        found.extend(t.mounts().into_iter().map(|place| format!("mount {place}")));
+        found
+    })
+}
+
+/// `delete --force` has to remove all of it.
+pub fn removal(t: &Sandbox, c: &Container) -> Vec<String> {
+    let (ran, hung) = t.start(&["delete", "--force", &c.id]).wait_or_kill();
+    let mut trouble = Vec::new();
+    if hung || ran.code != 0 {
+        trouble.push(format!("delete --force: {ran}"));
+    }
+    trouble.extend(leftovers(t, &c.id).into_iter().map(|what| format!("not removed by delete --force: {what}")));
+    trouble
+}
+
+/// One line says what failed, if something has; warnings may come with it.
+pub fn lines(failed: bool, texts: &[String]) -> Option<String> {
+    let all: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+    let errors: Vec<&&str> = all.iter().filter(|line| line.starts_with("isopod: error: ")).collect();
+    let wanted = usize::from(failed);
+    if errors.len() != wanted {
+        return Some(format!("{} error lines instead of {wanted}: {all:?}", errors.len()));
+    }
+    if let Some(strange) = all.iter().find(|line| !line.starts_with("isopod: error: ") && !is_warning(line)) {
+        return Some(format!("a line that is neither an error nor a warning: {strange:?}"));
+    }
+    let said = errors.first().map_or("x: x", |line| &line["isopod: error: ".len()..]);
+    let complete = said.split_once(": ").is_some_and(|(what, why)| !what.is_empty() && !why.is_empty());
+    (!complete || said.contains("internal")).then(|| format!("says too little: {said:?}"))
+}
+
+fn is_warning(line: &str) -> bool {
+    line.starts_with("isopod: warning: ")
+}
+
+/// What is another line in a second report.
+pub fn difference(expected: &str, found: &str) -> Vec<String> {
+    let missing = expected.lines().filter(|line| !found.lines().any(|other| other == *line));
+    let added = found.lines().filter(|line| !expected.lines().any(|other| other == *line));
+    missing.map(|line| format!("- {line}")).chain(added.map(|line| format!("+ {line}"))).collect()
+}
+
+/// A payload's report; a terminal ends lines in its own way.
+pub fn report(text: &str) -> String {
+    text.replace('\r', "")
+}

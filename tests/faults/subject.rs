@@ -1,0 +1,168 @@
+//! Commands that are tried: how each comes to its beginning, and what its end has to be.
+
+use std::process::Command;
+
+use crate::oracle::{leftovers, removal, report};
+use crate::order::{DEATH, Fault, Order};
+use crate::support::{Container, Ran, Sandbox, eventually, settle};
+use crate::sweep::{Attempt, sweep};
+
+pub struct Subject<'a> {
+    pub t: &'a Sandbox,
+    pub c: Container<'a>,
+    order: Order,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(t: &'a Sandbox, c: Container<'a>) -> Subject<'a> {
+        c.write_config();
+        Subject { t, c, order: Order::new(t.path("order")) }
+    }
+
+    /// Runs a command that obeys the order.
+    fn ruled(&self, mut command: Command, fault: Option<Fault>) -> (Ran, Attempt) {
+        self.order.give(fault);
+        self.watched(self.order.rule(&mut command))
+    }
+
+    /// Runs a command; what came of it.
+    fn watched(&self, command: &mut Command) -> (Ran, Attempt) {
+        let (ran, hung) = self.t.spawn(command).wait_or_kill();
+        let code = if hung { None } else { Some(ran.code) };
+        (ran, Attempt { code, ..Attempt::default() })
+    }
+
+    fn plain(&self, words: &[&str]) -> (Ran, Attempt) {
+        self.watched(&mut self.t.command(words))
+    }
+
+    /// After a failure nothing is left; after a death, or if it was the cleaning up that failed, `delete --force` does it.
+    fn nothing_left(&self, attempt: &mut Attempt, fault: Option<Fault>) {
+        let left = leftovers(self.t, &self.c.id);
+        if left.is_empty() {
+            return;
+        }
+        let said = attempt.stderr.concat();
+        let cleaning = ["remove cgroup", "remove state", "wait for the end of cgroup", "kill cgroup", "kill process"];
+        let excused = fault.is_some_and(|fault| fault.errno == DEATH)
+            || attempt.code.is_none()
+            || cleaning.iter().any(|words| said.contains(words));
+        if !excused {
+            attempt.trouble.extend(left.into_iter().map(|what| format!("left behind: {what}")));
+        }
+        attempt.trouble.extend(removal(self.t, &self.c));
+    }
+
+    /// `run` in the foreground.
+    pub fn run(&self, options: &[&str]) {
+        sweep(&self.order, &|fault| {
+            let (ran, mut attempt) = self.ruled(self.c.command("run", options), fault);
+            attempt.report = report(&ran.stdout());
+            attempt.stderr = vec![ran.stderr()];
+            self.nothing_left(&mut attempt, fault);
+            attempt
+        });
+    }
+
+    /// `create`; what becomes of it is seen when it is started.
+    pub fn create(&self, options: &[&str]) {
+        sweep(&self.order, &|fault| {
+            let (ran, mut attempt) = self.ruled(self.c.command("create", options), fault);
+            if attempt.code == Some(0) {
+                let (started, start) = self.plain(&["start", &self.c.id]);
+                self.wait_for_end(&mut attempt);
+                attempt.report = report(&ran.stdout());
+                attempt.stderr = vec![ran.stderr(), started.stderr()];
+                if start.code != Some(0) || attempt.report.is_empty() {
+                    // Init could still fail: somebody has said why.
+                    attempt.code = start.code.filter(|code| *code != 0).map_or(Some(1), Some);
+                }
+                let (deleted, delete) = self.plain(&["delete", &self.c.id]);
+                if delete.code != Some(0) {
+                    attempt.trouble.push(format!("delete: {deleted}"));
+                }
+                attempt.trouble.extend(leftovers(self.t, &self.c.id).into_iter().map(|what| format!("left behind: {what}")));
+                if !attempt.trouble.is_empty() {
+                    attempt.trouble.extend(removal(self.t, &self.c));
+                }
+            } else {
+                attempt.stderr = vec![ran.stderr()];
+                self.nothing_left(&mut attempt, fault);
+            }
+            attempt
+        });
+    }
+
+    /// `start` of what was created without a fault.
+    pub fn start(&self, options: &[&str]) {
+        sweep(&self.order, &|fault| {
+            let created = self.t.spawn(&mut self.c.command("create", options)).wait();
+            created.exits(0);
+            let (ran, mut attempt) = self.ruled(self.t.command(&["start", &self.c.id]), fault);
+            attempt.stderr = vec![ran.stderr()];
+            if attempt.code == Some(0) {
+                self.wait_for_end(&mut attempt);
+            }
+            attempt.report = report(&created.stdout());
+            attempt.trouble.extend(removal(self.t, &self.c));
+            attempt.report = report(&created.stdout());
+            if !created.stderr().is_empty() {
+                attempt.stderr.push(created.stderr());
+            }
+            attempt
+        });
+    }
+
+    /// `exec` in a container that sleeps and outlives all of it.
+    pub fn exec(&self, options: &[&str], words: &[&str]) {
+        sweep(&self.order, &|fault| {
+            if self.t.processes().is_empty() {
+                self.sleep();
+            }
+            let (ran, mut attempt) = self.ruled(self.c.exec_command(options, words), fault);
+            attempt.stderr = vec![ran.stderr()];
+            attempt.report = report(&ran.stdout());
+            let more = settle(&|| self.t.processes().iter().skip(1).map(|pid| format!("process {pid}")).collect());
+            attempt.report = report(&ran.stdout());
+            let status = self.plain(&["state", &self.c.id]).0.stdout();
+            if !status.contains("\"running\"") {
+                attempt.trouble.push(format!("the container does not run any more: {status}"));
+            }
+            attempt.trouble.extend(more.iter().map(|what| format!("left behind: {what}")));
+            if !attempt.trouble.is_empty() || fault.is_none() {
+                attempt.trouble.extend(removal(self.t, &self.c));
+            }
+            attempt
+        });
+        self.c.force_delete();
+    }
+
+    /// A command about a container that sleeps; `check` says what is wrong after its success.
+    pub fn about(&self, words: &[&str], prepare: &dyn Fn(), check: &dyn Fn(&Ran) -> Option<String>) {
+        let mut args: Vec<&str> = vec![words[0]];
+        args.extend(words[1..].iter().map(|word| if *word == "ID" { self.c.id.as_str() } else { word }));
+        sweep(&self.order, &|fault| {
+            self.sleep();
+            prepare();
+            let (ran, mut attempt) = self.ruled(self.t.command(&args), fault);
+            attempt.stderr = vec![ran.stderr()];
+            if attempt.code == Some(0) {
+                attempt.trouble.extend(check(&ran));
+            }
+            attempt.trouble.extend(removal(self.t, &self.c));
+            attempt
+        });
+    }
+
+    /// Makes the container that sleeps.
+    fn sleep(&self) {
+        self.t.spawn(&mut self.c.command("run", &["--detach"])).wait().exits(0);
+    }
+
+    fn wait_for_end(&self, attempt: &mut Attempt) {
+        let left = settle(&|| self.t.processes().iter().map(|pid| format!("process {pid}")).collect());
+        if !left.is_empty() {
+            attempt.trouble.extend(left.into_iter().map(|what| format!("does not end: {what}")));
+        }
+    }
+}
