@@ -51,9 +51,13 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     }
     fd::close_dropped();
     let notify = made.notify.as_ref();
-    let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master, notify)?,
-        None => foreground::supervise(&made.init, notify)?,
+    let ended = match &made.master {
+        Some(master) => foreground::relay(&made.init, master, notify),
+        None => foreground::supervise(&made.init, notify),
+    };
+    let code = match ended {
+        Ok(code) => code,
+        Err(error) => return Err(made.undo(error)),
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -92,13 +96,21 @@ impl<'a> Made<'a> {
     /// Runs what is to be run once the container runs; if that fails, nothing is left of it.
     fn poststart(self) -> Result<Made<'a>> {
         let Some(hooks) = &self.hooks else { return Ok(self) };
-        let Err(error) = hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) else { return Ok(self) };
+        match hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.undo(error)),
+        }
+    }
+
+    /// What is left of it is taken away, for this reason.
+    #[cold]
+    fn undo(self, why: Error) -> Error {
         let Made { init, dir, cgroup, hooks, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
             drop(Undo { dir: Some(dir), cgroup: Some(cgroup), init: Some(init), hooks });
         }
-        Err(error)
+        why
     }
 }
 
@@ -321,7 +333,7 @@ impl<'a> Maker<'_, 'a> {
         if let Some(maps) = maps {
             idmap::write(init.pid, maps, self.context.start.var("PATH"))?;
             self.set_oom_score(init)?;
-            parent.tell(Step::Mapped, 0);
+            parent.tell(Step::Mapped, 0)?;
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
@@ -359,14 +371,14 @@ impl<'a> Maker<'_, 'a> {
         if self.until == Until::Started {
             write_pid_file()?;
         }
-        link.tell(Step::Recorded, stat.ignored);
+        link.tell(Step::Recorded, stat.ignored)?;
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
             self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
-            link.tell(Step::Hooked, 0);
+            link.tell(Step::Hooked, 0)?;
         }
         self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
@@ -409,7 +421,7 @@ impl<'a> Maker<'_, 'a> {
                     if let Some(state) = state {
                         listener::pass_on(state, Status::Creating, init.pid, &fd)?;
                     }
-                    link.tell(Step::Listened, 0);
+                    link.tell(Step::Listened, 0)?;
                     listened = true;
                 }
                 Report::Failed(error) => return Err(error),

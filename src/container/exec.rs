@@ -283,7 +283,7 @@ fn hear(link: &link::Parent, state: &State<'_>, added: &Init) -> Result<()> {
             Report::Ready => ready = true,
             Report::Listener(fd) => {
                 listener::pass_on(state, Status::Running, added.pid, &fd)?;
-                link.tell(Step::Listened, 0);
+                link.tell(Step::Listened, 0)?;
             }
             Report::Failed(error) => return Err(error),
             Report::Closed if ready => return Ok(()),

@@ -189,10 +189,16 @@ impl StateDir {
             Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
-        let dir = open_dir(root.as_fd(), name).context_with("open", format_args!("{}/{id}", shown(context.root)))?;
-        let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
-        new.take(Lock::Exclusive)?;
-        Ok(new)
+        let opened = open_dir(root.as_fd(), name)
+            .context_with("open", format_args!("{}/{id}", shown(context.root)))
+            .and_then(|dir| {
+                let lock = file::flock(dir.as_fd(), FlockOperation::LockExclusive).context("lock container", id);
+                lock.map(|()| dir)
+            })
+            .inspect_err(|_| {
+                let _ = file::rmdirat(root.as_fd(), name);
+            });
+        Ok(StateDir { id, name, dir: opened?, root, lock: Cell::new(Lock::Exclusive) })
     }
 
     /// Opens the directory of a container.

@@ -10,6 +10,7 @@ use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, FileType, makedev};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
+use crate::sys::namespace::kind;
 use crate::sys::{AsFd, OwnedFd};
 
 /// A source that is attached again and again: itself the first time, clones of it from then on. (A detached mount can
@@ -33,12 +34,12 @@ impl Rootfs<'_> {
     /// Hides the masked paths that exist.
     ///
     /// # Errors
-    /// The kernel's; that a path does not exist or may not be looked at is none.
+    /// The kernel's; that a path does not exist is none.
     pub fn mask(&self) -> Result<()> {
         let mut directory: Option<Shared> = None;
         let mut null: Option<Shared> = None;
         for path in self.plan.masked_paths {
-            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
+            let Some((place, kind)) = self.if_there(self.existing(path)).context("resolve", text(path))? else {
                 continue;
             };
             let shared = if kind == FileType::Directory {
@@ -73,13 +74,22 @@ impl Rootfs<'_> {
     pub fn make_readonly(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for path in self.plan.readonly_paths {
-            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
+            let Some((place, tree)) = self.if_there(self.clone_of(path)).context("resolve", text(path))? else {
                 continue;
             };
             mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", text(path))?;
             place.attach(tree.as_fd()).context("make read-only", text(path))?;
         }
         Ok(())
+    }
+
+    /// A path that is not there needs no protection; nor one that the root of a user namespace may not look at.
+    fn if_there<T>(&self, found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+        match found {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::ACCESS) if self.plan.namespaces.has(kind::USER) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     /// What is there, as a detached tree to go over it.
@@ -92,14 +102,6 @@ impl Rootfs<'_> {
                 Ok((Place::At(target), tree))
             }
         }
-    }
-}
-
-/// A path that is not there, or that may not be looked at, needs no protection.
-fn missing_is_none<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
-    match result {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
-        result => result.map(Some),
     }
 }
 

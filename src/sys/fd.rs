@@ -136,11 +136,10 @@ fn close_run(first: RawFd, last: RawFd) {
     if first != last {
         let args = [first as usize, last as usize, 0, 0, 0, 0];
         // SAFETY: all in the range were dropped.
-        match unsafe { super::raw("close_range", __NR_close_range, args) } {
-            // Before Linux 5.9: one by one.
-            Err(Errno::NOSYS) => {}
-            _ => return,
+        if unsafe { super::raw("close_range", __NR_close_range, args) }.is_ok() {
+            return;
         }
+        // Before Linux 5.9, or where somebody forbids it: one by one.
     }
     for number in first..=last {
         // SAFETY: as above. EINTR or not, the number is free afterwards: close(2).

@@ -38,15 +38,28 @@ impl<'a> Subject<'a> {
 
     /// After a failure nothing is left; after a death, or if it was the cleaning up that failed, `delete --force` does it.
     fn nothing_left(&self, attempt: &mut Attempt, fault: Option<Fault>) {
+        if attempt.code.is_none_or(|code| code < 0) && fault.is_some_and(|fault| fault.errno == DEATH) {
+            attempt.trouble.extend(removal(self.t, &self.c));
+            return;
+        }
         let left = leftovers(self.t, &self.c.id);
         if left.is_empty() {
             return;
         }
+        /// How the words of one begin that could not clean up.
+        const CLEANING: &[&str] = &[
+            "remove cgroup",
+            "remove state",
+            "wait for the end of cgroup",
+            "kill cgroup",
+            "kill process",
+            "lock container",
+            "stat container",
+        ];
         let said = attempt.stderr.concat();
-        let cleaning = ["remove cgroup", "remove state", "wait for the end of cgroup", "kill cgroup", "kill process"];
         let excused = fault.is_some_and(|fault| fault.errno == DEATH)
             || attempt.code.is_none()
-            || cleaning.iter().any(|words| said.contains(words));
+            || CLEANING.iter().any(|words| said.contains(words));
         if !excused {
             attempt.trouble.extend(left.into_iter().map(|what| format!("left behind: {what}")));
         }
@@ -81,7 +94,9 @@ impl<'a> Subject<'a> {
                 if delete.code != Some(0) {
                     attempt.trouble.push(format!("delete: {deleted}"));
                 }
-                attempt.trouble.extend(leftovers(self.t, &self.c.id).into_iter().map(|what| format!("left behind: {what}")));
+                attempt
+                    .trouble
+                    .extend(leftovers(self.t, &self.c.id).into_iter().map(|what| format!("left behind: {what}")));
                 if !attempt.trouble.is_empty() {
                     attempt.trouble.extend(removal(self.t, &self.c));
                 }

@@ -40,7 +40,12 @@ fn restricted<'a>(t: &'a Sandbox) -> Container<'a> {
     reporting(&mut c);
     let source = t.path("source");
     fs::create_dir_all(source.join("below")).expect("mkdir");
-    c.mkdir("/masked-directory").mkdir("/read-only").file("/masked-file", "secret\n").mkdir("/work").mkdir("/data").mkdir("/bound");
+    c.mkdir("/masked-directory")
+        .mkdir("/read-only")
+        .file("/masked-file", "secret\n")
+        .mkdir("/work")
+        .mkdir("/data")
+        .mkdir("/bound");
     c.file("/data/copied", "x");
     c.mount("/data", "tmpfs", "tmpfs", &["nosuid", "nodev", "noexec", "ro", "size=64k", "tmpcopyup"]);
     c.bind("/bound", &source, &["rbind", "rro", "nosuid", "nodev", "noexec"]);
