@@ -180,9 +180,10 @@ impl Drop for Undo<'_> {
         if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
             hooks.run_poststop();
         }
-        let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
-        for error in [cgroup.err(), dir.err()].into_iter().flatten() {
-            warn!("{error}, ignored");
+        // What is left of its cgroup is found by its state.
+        let undone = cgroup.and_then(|()| self.dir.take().map_or(Ok(()), StateDir::remove));
+        if let Err(error) = undone {
+            warn!("{error}; `delete` removes what is left");
         }
     }
 }

@@ -39,11 +39,8 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         state = read(&dir, force)?;
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
-    if let Some(state) = &state
-        && let Err(error) = remove_cgroup(state)
-    {
-        warn!("{error}");
-    }
+    // As long as it is there, so is the state, by which it is found the next time.
+    state.as_ref().map_or(Ok(()), remove_cgroup)?;
     if let Some(state) = &state
         && let Err(error) = hooks::run_poststop(state)
     {
@@ -52,11 +49,13 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     dir.remove()
 }
 
-/// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody.
+/// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody, but for
+/// a moment also an init that is about to see that its runtime has been killed.
 fn remove_cgroup(state: &State<'_>) -> Result<()> {
     let cgroup = super::cgroup_of(state)?;
-    if state.pid == 0 && !cgroup.pids()?.is_empty() {
-        return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
+    if state.pid == 0 && !cgroup.wait_until_left()? {
+        warn!("remove cgroup {}: the processes in it are not this container's", cgroup.path());
+        return Ok(());
     }
     cgroup.remove()
 }

@@ -95,10 +95,13 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     }
 }
 
-/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good.
+/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one does not
+/// have all ids, as that of the host has.
 fn is_denied_groups() -> Result<bool> {
     const SETGID: u32 = 6;
-    Ok(security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0)
+    const LAST: u32 = u32::MAX - 1;
+    let may = security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0;
+    Ok(may && security::setgid(LAST) == Err(Errno::INVAL))
 }
 
 /// From here on every system call of ours passes the filter too.
@@ -138,8 +141,8 @@ fn drop_bounding(keep: u64) -> Result<()> {
         }
         match security::drop_bounding(capability) {
             Ok(()) => {}
-            // Past the last one that the kernel has; it has more than CAP_AUDIT_READ.
-            Err(Errno::INVAL) if capability > 37 => break,
+            // Past the last one that the kernel has; it has CAP_CHECKPOINT_RESTORE.
+            Err(Errno::INVAL) if capability > 40 => break,
             Err(errno) => {
                 return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno));
             }

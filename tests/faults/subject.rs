@@ -84,6 +84,7 @@ impl<'a> Subject<'a> {
             if attempt.code == Some(0) {
                 let (started, start) = self.plain(&["start", &self.c.id]);
                 self.wait_for_end(&mut attempt);
+                eventually("the container stops", || self.c.status() == "stopped");
                 attempt.report = report(&ran.stdout());
                 attempt.stderr = vec![ran.stderr(), started.stderr()];
                 if start.code != Some(0) || attempt.report.is_empty() {

@@ -304,7 +304,7 @@ static void show_directory(const char *path)
 static int report(char **argv, char **environment)
 {
     static const char *status[] = {
-        "Umask", "Uid", "Gid", "Groups", "NSpid", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
+        "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
         "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters", "Cpus_allowed_list", "Mems_allowed_list",
     };
     static char buffer[1 << 18];
@@ -344,7 +344,7 @@ static int report(char **argv, char **environment)
     int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
     struct { unsigned short rows, columns, x, y; } size = { 0 };
     ioctl(0, TIOCGWINSZ, &size);
-    printf("session own %d group own %d terminal %d size %d %d\n", getsid(0) == getpid() || getsid(0) == 0,
+    printf("first %d session own %d group own %d terminal %d size %d %d\n", getpid() == 1, getsid(0) == getpid() || getsid(0) == 0,
            getpgrp() == getpid(), tty >= 0, size.rows, size.columns);
     if (tty >= 0)
         close(tty);
