@@ -16,7 +16,7 @@ use crate::warn;
 pub fn delete(context: &Context, id: &'static str, force: bool) -> Result<()> {
     match remove(context, id, force) {
         // Not there, or gone while we looked.
-        Err(error) if force && error.is(Errno::NOENT) => Ok(()),
+        Err(error) if force && error.is(Errno::NOENT) && StateDir::find(context, id)?.is_none() => Ok(()),
         result => result,
     }
 }

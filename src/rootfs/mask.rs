@@ -39,7 +39,7 @@ impl Rootfs<'_> {
         let mut directory: Option<Shared> = None;
         let mut null: Option<Shared> = None;
         for path in self.plan.masked_paths {
-            let Some((place, kind)) = self.if_there(self.existing(path)).context("resolve", text(path))? else {
+            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
                 continue;
             };
             let shared = if kind == FileType::Directory {
@@ -59,7 +59,7 @@ impl Rootfs<'_> {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
             None => {
-                let target = self.root().resolve(path)?;
+                let target = self.look_up(path)?;
                 let stat = file::fstat(target.as_fd())?;
                 (Place::At(target), stat)
             }
@@ -74,7 +74,7 @@ impl Rootfs<'_> {
     pub fn make_readonly(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for path in self.plan.readonly_paths {
-            let Some((place, tree)) = self.if_there(self.clone_of(path)).context("resolve", text(path))? else {
+            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
                 continue;
             };
             mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", text(path))?;
@@ -83,12 +83,11 @@ impl Rootfs<'_> {
         Ok(())
     }
 
-    /// A path that is not there needs no protection; nor one that the root of a user namespace may not look at.
-    fn if_there<T>(&self, found: Result<T, Errno>) -> Result<Option<T>, Errno> {
-        match found {
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(Errno::ACCESS) if self.plan.namespaces.has(kind::USER) => Ok(None),
-            found => found.map(Some),
+    /// Where a path leads. What the root of a user namespace may not look at is not there for anybody in it.
+    fn look_up(&self, path: &CStr) -> Result<OwnedFd, Errno> {
+        match self.root().resolve(path) {
+            Err(Errno::ACCESS) if self.plan.namespaces.has(kind::USER) => Err(Errno::NOENT),
+            found => found,
         }
     }
 
@@ -97,11 +96,19 @@ impl Rootfs<'_> {
         match self.ground.in_ours(text(path)) {
             Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
             None => {
-                let target = self.root().resolve(path)?;
+                let target = self.look_up(path)?;
                 let tree = open_tree_clone(target.as_fd(), c"", true)?;
                 Ok((Place::At(target), tree))
             }
         }
+    }
+}
+
+/// A path that is not there needs no protection.
+fn missing_is_none<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        found => found.map(Some),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What each call can give, as its manual page has it and as it makes sense here: neither EBADF and EFAULT, which are
-//! mistakes of the caller, nor what only another kind of file gives.
+//! mistakes of the caller, nor what only another kind of file gives, nor what says that something is gone.
 
 #[allow(clippy::wildcard_imports)]
 use nix::libc::*;
@@ -43,7 +43,7 @@ const TABLE: &[(&str, &[i32])] = &[
     ("fsopen", &[EPERM, ENODEV, EMFILE, ENOMEM, ENOSYS]),
     ("fstat", &[ENOMEM, EIO]),
     ("getcwd", &[ENOENT, ENOMEM, ERANGE]),
-    ("getdents64", &[ENOENT, EIO, ENOMEM]),
+    ("getdents64", &[EIO, ENOMEM, EPERM]),
     ("ioctl", &[ENOTTY, EIO, EPERM, EINVAL, ENOMEM, EMFILE, EINTR]),
     ("ioprio_set", &[EPERM, EINVAL, ESRCH]),
     ("keyctl", &[ENOSYS, EDQUOT, ENOMEM, EPERM, EACCES]),
@@ -67,9 +67,9 @@ const TABLE: &[(&str, &[i32])] = &[
     ("pivot_root", &[EINVAL, EBUSY, EPERM]),
     ("poll", &[EINTR, ENOMEM]),
     ("prctl", &[EPERM, EINVAL, ENOMEM]),
-    ("pread64", &[EIO, EINTR, ENODEV]),
+    ("pread64", &[EIO, EINTR]),
     ("prlimit64", &[EPERM, EINVAL]),
-    ("read", &[EIO, EINTR, ENOMEM, EAGAIN, ENODEV]),
+    ("read", &[EIO, EINTR, ENOMEM, EAGAIN]),
     ("readlinkat", &[ENOENT, EACCES, EIO, ENOMEM]),
     ("recvfrom", MESSAGES),
     ("recvmsg", &[ENOMEM, ECONNRESET, EINTR, EAGAIN, EMFILE]),

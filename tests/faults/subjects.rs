@@ -252,6 +252,6 @@ fn list(t: &Sandbox) {
     let s = Subject::new(t, sleeping(restricted(t)));
     s.about(&["list"], &|| {}, &|ran| {
         // One that cannot be read is left out with a warning.
-        (!ran.stdout().contains("running") && ran.stderr().is_empty()).then(|| ran.stdout())
+        (!ran.stdout().contains(&s.c.id) && ran.stderr().is_empty()).then(|| ran.stdout())
     });
 }

@@ -127,7 +127,7 @@ fn judge(order: &Order, call: &Call, fault: Fault, expected: &Attempt, got: Atte
     }
     if !got.report.is_empty() && got.report != expected.report {
         let difference = oracle::difference(&expected.report, &got.report);
-        if !oracle::is_expected(&call.name, fault.errno as i32, &difference) {
+        if !oracle::is_expected(call.role, &call.name, fault.errno as i32, &difference) {
             trouble.extend(difference);
         }
     }
