@@ -90,6 +90,7 @@ struct Made<'a> {
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
     notify: Option<Notify>,
+    pid_file: Option<&'static CStr>,
 }
 
 impl<'a> Made<'a> {
@@ -105,10 +106,10 @@ impl<'a> Made<'a> {
     /// What is left of it is taken away, for this reason.
     #[cold]
     fn undo(self, why: Error) -> Error {
-        let Made { init, dir, cgroup, hooks, .. } = self;
+        let Made { init, dir, cgroup, hooks, pid_file, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
-            drop(Undo { dir: Some(dir), cgroup: Some(cgroup), init: Some(init), hooks });
+            drop(Undo { dir: Some(dir), cgroup: Some(cgroup), init: Some(init), hooks, pid_file });
         }
         why
     }
@@ -167,6 +168,7 @@ struct Undo<'a> {
     cgroup: Option<Cgroup<'a>>,
     init: Option<Init>,
     hooks: Option<Runner<'a>>,
+    pid_file: Option<&'static CStr>,
 }
 
 impl Drop for Undo<'_> {
@@ -175,6 +177,9 @@ impl Drop for Undo<'_> {
         if let Some(init) = &self.init {
             let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
             let _ = process::wait(init.pid, true);
+            if let Some(path) = self.pid_file {
+                let _ = file::unlinkat(CWD, path);
+            }
         }
         let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
         if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
@@ -190,7 +195,8 @@ impl Drop for Undo<'_> {
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
-        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None };
+        let pid_file = self.request.pid_file;
+        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None, pid_file };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
         let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
@@ -212,7 +218,7 @@ impl<'a> Maker<'_, 'a> {
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify })
+                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify, pid_file })
             }
             _ => Err(self.incomplete()),
         }

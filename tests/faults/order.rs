@@ -1,8 +1,8 @@
 //! The file that tells the test build what is to fail, and in which it writes down its calls: `src/sys/fault.rs` has its
 //! form.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,6 +36,7 @@ pub struct Order {
 impl Order {
     pub fn new(path: PathBuf) -> Order {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).expect("order");
+        file.set_permissions(Permissions::from_mode(0o666)).expect("chmod");
         Order { path, file }
     }
 

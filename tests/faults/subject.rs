@@ -1,22 +1,48 @@
 //! Commands that are tried: how each comes to its beginning, and what its end has to be.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::oracle::{leftovers, removal, report};
 use crate::order::{DEATH, Fault, Order};
-use crate::support::{Container, Ran, Sandbox, eventually, settle};
+use crate::support::{Container, Ran, Sandbox, eventually, read, settle};
 use crate::sweep::{Attempt, sweep};
 
 pub struct Subject<'a> {
     pub t: &'a Sandbox,
     pub c: Container<'a>,
     order: Order,
+    /// What hooks write to, a line each, so that a run without one of them shows.
+    witness: Option<PathBuf>,
 }
 
 impl<'a> Subject<'a> {
     pub fn new(t: &'a Sandbox, c: Container<'a>) -> Subject<'a> {
         c.write_config();
-        Subject { t, c, order: Order::new(t.path("order")) }
+        // Whoever the runtime is run by, or becomes, has it mapped.
+        let order = Order::new(t.path("order"));
+        Subject { t, c, order, witness: None }
+    }
+
+    pub fn with_witness(self, path: PathBuf) -> Subject<'a> {
+        Subject { witness: Some(path), ..self }
+    }
+
+    /// What the payload has said, and what the hooks have.
+    fn reported(&self, by: &Ran) -> String {
+        let mut text = report(&by.stdout());
+        if let (Some(path), false) = (&self.witness, text.is_empty()) {
+            text += &read(path);
+        }
+        text
+    }
+
+    /// Takes away what hooks wrote in another attempt.
+    fn forget(&self) {
+        if let Some(path) = &self.witness {
+            fs::write(path, "").expect("write");
+        }
     }
 
     /// Runs a command that obeys the order.
@@ -69,8 +95,9 @@ impl<'a> Subject<'a> {
     /// `run` in the foreground.
     pub fn run(&self, options: &[&str]) {
         sweep(&self.order, &|fault| {
+            self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("run", options), fault);
-            attempt.report = report(&ran.stdout());
+            attempt.report = self.reported(&ran);
             attempt.stderr = vec![ran.stderr()];
             self.nothing_left(&mut attempt, fault);
             attempt
@@ -80,12 +107,13 @@ impl<'a> Subject<'a> {
     /// `create`; what becomes of it is seen when it is started.
     pub fn create(&self, options: &[&str]) {
         sweep(&self.order, &|fault| {
+            self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("create", options), fault);
             if attempt.code == Some(0) {
                 let (started, start) = self.plain(&["start", &self.c.id]);
                 self.wait_for_end(&mut attempt);
                 eventually("the container stops", || self.c.status() == "stopped");
-                attempt.report = report(&ran.stdout());
+                attempt.report = self.reported(&ran);
                 attempt.stderr = vec![ran.stderr(), started.stderr()];
                 if start.code != Some(0) || attempt.report.is_empty() {
                     // Init could still fail: somebody has said why.
@@ -112,6 +140,7 @@ impl<'a> Subject<'a> {
     /// `start` of what was created without a fault.
     pub fn start(&self, options: &[&str]) {
         sweep(&self.order, &|fault| {
+            self.forget();
             let created = self.t.spawn(&mut self.c.command("create", options)).wait();
             created.exits(0);
             let (ran, mut attempt) = self.ruled(self.t.command(&["start", &self.c.id]), fault);
@@ -119,9 +148,10 @@ impl<'a> Subject<'a> {
             if attempt.code == Some(0) {
                 self.wait_for_end(&mut attempt);
             }
-            attempt.report = report(&created.stdout());
+            let witnessed = self.reported(&created);
             attempt.trouble.extend(removal(self.t, &self.c));
-            attempt.report = report(&created.stdout());
+            // It may have come to it only now; but what is run at the end is another matter.
+            attempt.report = if witnessed.is_empty() { report(&created.stdout()) } else { witnessed };
             if !created.stderr().is_empty() {
                 attempt.stderr.push(created.stderr());
             }

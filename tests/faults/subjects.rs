@@ -1,26 +1,38 @@
 //! The containers that the commands are about: between them they ask for everything that restricts one.
 
 use std::fs;
+use std::process::{Child, Command};
 
 use jzon::{array, object};
 
 use crate::case;
 use crate::subject::Subject;
-use crate::support::{Case, Container, Need, Sandbox, controller, read};
+use crate::support::{Agent, Case, Container, Need, Sandbox, controller, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
         case!(run_as_root),
         case!(run_as_user),
         case!(run_in_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(run_with_terminal),
+        case!(run_in_joined_namespaces),
+        case!(run_in_joined_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(run_with_hooks),
+        case!(run_with_listener),
+        case!(run_by_user).needs(&[Need::User]),
         case!(create),
+        case!(create_with_hooks),
         case!(start),
+        case!(start_with_hooks),
         case!(exec),
+        case!(exec_with_terminal),
+        case!(exec_with_listener),
         case!(exec_in_user_namespace).needs(&[Need::UserNamespaces]),
         case!(kill),
         case!(kill_all),
         case!(delete_of_the_stopped),
         case!(delete_by_force),
+        case!(delete_with_hooks),
         case!(pause),
         case!(resume),
         case!(update),
@@ -143,6 +155,131 @@ fn reporting(c: &mut Container) {
     c.probe("report");
     c.env(&format!("HOST_NS={}", host.join(" "))).env(&format!("VALUES={}", values.join(":")));
     c.env(&format!("ACCESS={ACCESS}"));
+}
+
+/// Somebody in new namespaces, for as long as this lives.
+struct Holder(Child);
+
+impl Holder {
+    fn new(flags: &[&str]) -> Holder {
+        let child = Command::new("unshare").args(flags).args(["sleep", "600"]).spawn().expect("unshare");
+        eventually("unshare is done", || read(format!("/proc/{}/comm", child.id())).trim() == "sleep");
+        Holder(child)
+    }
+
+    fn join(&self, c: &mut Container, kind: &str, name: &str) {
+        c.join(kind, &format!("/proc/{}/ns/{name}", self.0.id()));
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A hook in each stage leaves a line; the file is where it was for those that see the container.
+fn with_hooks<'a>(t: &'a Sandbox, c: Container<'a>) -> Subject<'a> {
+    let mut c = c;
+    let directory = t.path("shared");
+    fs::create_dir_all(&directory).expect("mkdir");
+    let witness = directory.join("witness");
+    fs::write(&witness, "").expect("write");
+    let shown = directory.to_str().expect("UTF-8").to_owned();
+    c.bind(&shown, &directory, &["rw"]);
+    for stage in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        let script = format!("echo hook {stage} >>{}", witness.display());
+        c.config["hooks"][stage] = array![object! { path: "/bin/sh", args: ["sh", "-c", script.as_str()] }];
+    }
+    Subject::new(t, c).with_witness(witness)
+}
+
+fn with_listener<'a>(t: &'a Sandbox, mut c: Container<'a>) -> Container<'a> {
+    let agent = Agent::new(t);
+    c.config["linux"]["seccomp"]["listenerPath"] = agent.name().into();
+    c.config["linux"]["seccomp"]["syscalls"] = array![object! { names: ["mkdirat"], action: "SCMP_ACT_NOTIFY" }];
+    agent.serve_all();
+    c
+}
+
+fn run_with_terminal(t: &Sandbox) {
+    let mut c = restricted_user(t);
+    c.config["process"]["terminal"] = true.into();
+    c.config["process"]["consoleSize"] = object! { height: 30, width: 90 };
+    Subject::new(t, c).run(&[]);
+}
+
+fn run_in_joined_namespaces(t: &Sandbox) {
+    let holder = Holder::new(&["--net", "--ipc", "--uts"]);
+    let mut c = restricted(t);
+    c.config["linux"].remove("sysctl");
+    c.config.remove("hostname");
+    c.config.remove("domainname");
+    for (kind, name) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
+        holder.join(&mut c, kind, name);
+    }
+    Subject::new(t, c).run(&[]);
+}
+
+fn run_in_joined_user_namespace(t: &Sandbox) {
+    let holder = Holder::new(&["--user", "--map-root-user", "--net"]);
+    let mut c = restricted(t);
+    c.config["linux"].remove("sysctl");
+    c.config["linux"]["resources"].remove("devices");
+    holder.join(&mut c, "user", "user");
+    holder.join(&mut c, "network", "net");
+    Subject::new(t, c).run(&[]);
+}
+
+fn run_with_hooks(t: &Sandbox) {
+    with_hooks(t, restricted(t)).run(&[]);
+}
+
+fn run_with_listener(t: &Sandbox) {
+    let c = restricted_user(t);
+    Subject::new(t, with_listener(t, c)).run(&[]);
+}
+
+/// Who is not root, in a user namespace of his own.
+fn run_by_user(t: &Sandbox) {
+    t.as_ordinary_user();
+    let mut c = t.container();
+    reporting(&mut c);
+    c.mkdir("/masked-directory").file("/masked-file", "secret\n").mkdir("/read-only").mkdir("/data");
+    c.mount("/data", "tmpfs", "tmpfs", &["nosuid", "nodev", "noexec", "ro", "size=64k"]);
+    for path in ["/masked-file", "/masked-directory"] {
+        c.config["linux"]["maskedPaths"].push(path).expect("masked");
+    }
+    c.config["linux"]["readonlyPaths"].push("/read-only").expect("read-only");
+    c.config["linux"]["seccomp"] = filter();
+    Subject::new(t, c).run(&[]);
+}
+
+fn create_with_hooks(t: &Sandbox) {
+    with_hooks(t, restricted(t)).create(&[]);
+}
+
+fn start_with_hooks(t: &Sandbox) {
+    with_hooks(t, restricted(t)).start(&[]);
+}
+
+fn exec_with_terminal(t: &Sandbox) {
+    Subject::new(t, sleeping(restricted_user(t))).exec(&["--tty"], &["/probe", "report"]);
+}
+
+fn exec_with_listener(t: &Sandbox) {
+    let c = restricted(t);
+    Subject::new(t, sleeping(with_listener(t, c))).exec(&[], &["/probe", "report"]);
+}
+
+fn delete_with_hooks(t: &Sandbox) {
+    let s = with_hooks(t, sleeping(restricted(t)));
+    let stop = || {
+        s.c.kill("KILL").ok();
+        s.c.wait_until_stopped();
+    };
+    s.about(&["delete", "ID"], &stop, &|_| gone(&s));
 }
 
 fn sleeping<'a>(mut c: Container<'a>) -> Container<'a> {
