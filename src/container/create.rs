@@ -11,7 +11,7 @@ use super::exe::{self, Protected};
 use super::foreground::{self, Init};
 use super::idmap;
 use super::notify::{self, Notify};
-use super::process::Stat;
+use super::process::{SIGKILL, Stat};
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
 use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
@@ -173,7 +173,6 @@ struct Undo<'a> {
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        const SIGKILL: u32 = 9;
         if let Some(init) = &self.init {
             let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
             let _ = process::wait(init.pid, true);
@@ -253,6 +252,7 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            seccomp: plan.process.seccomp.is_some(),
             listener_path: plan.listener.map(|listener| listener.path),
             listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
@@ -441,6 +441,8 @@ impl<'a> Maker<'_, 'a> {
     /// Init died without a word: most often of the container's memory limit.
     #[cold]
     fn died(&self, init: &Init) -> Error {
+        // If it has not, it is not for anybody any more.
+        let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
         if let Some((limit, used)) = self.cgroup.get().oom_killed() {
             return Error::says(format_args!(

@@ -65,6 +65,8 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// Whether processes have a seccomp filter, which lies beside this.
+        seccomp: bool = "seccomp",
         /// Whom the seccomp filter notifies, if it does, and what they are told beside.
         listener_path: Option<&'a str> = "listenerPath",
         listener_metadata: Option<&'a str> = "listenerMetadata",
@@ -104,6 +106,7 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("seccomp", self.seccomp);
                 w.member("listenerPath", self.listener_path);
                 w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
@@ -492,6 +495,7 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            seccomp: true,
             listener_path: Some("/agent"),
             listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),

@@ -62,7 +62,7 @@ const TABLE: &[(&str, &[i32])] = &[
     ("personality", &[EINVAL, EPERM]),
     ("pidfd_getfd", &[EPERM, EMFILE, ESRCH]),
     ("pidfd_open", &[ESRCH, EMFILE, ENOMEM, ENOSYS, ENODEV]),
-    ("pidfd_send_signal", &[ESRCH, EPERM, EAGAIN, ENOSYS]),
+    ("pidfd_send_signal", &[EPERM, EAGAIN, ENOSYS]),
     ("pipe2", &[EMFILE, ENFILE]),
     ("pivot_root", &[EINVAL, EBUSY, EPERM]),
     ("poll", &[EINTR, ENOMEM]),

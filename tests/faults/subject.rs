@@ -112,15 +112,19 @@ impl<'a> Subject<'a> {
             if attempt.code == Some(0) {
                 let (started, start) = self.plain(&["start", &self.c.id]);
                 self.wait_for_end(&mut attempt);
-                eventually("the container stops", || self.c.status() == "stopped");
+                eventually("the container stops", || {
+                    let ran = self.plain(&["state", &self.c.id]).0;
+                    ran.code != 0 || ran.stdout().contains("\"stopped\"")
+                });
                 attempt.report = self.reported(&ran);
                 attempt.stderr = vec![ran.stderr(), started.stderr()];
                 if start.code != Some(0) || attempt.report.is_empty() {
-                    // Init could still fail: somebody has said why.
-                    attempt.code = start.code.filter(|code| *code != 0).map_or(Some(1), Some);
+                    // Init could still fail, and has said why; or die.
+                    let said = attempt.stderr.concat().is_empty();
+                    attempt.code = start.code.filter(|code| *code != 0).or(Some(if said { 137 } else { 1 }));
                 }
                 let (deleted, delete) = self.plain(&["delete", &self.c.id]);
-                if delete.code != Some(0) {
+                if delete.code != Some(0) && start.code == Some(0) {
                     attempt.trouble.push(format!("delete: {deleted}"));
                 }
                 attempt
@@ -192,7 +196,8 @@ impl<'a> Subject<'a> {
             prepare();
             let (ran, mut attempt) = self.ruled(self.t.command(&args), fault);
             attempt.stderr = vec![ran.stderr()];
-            if attempt.code == Some(0) {
+            // Who is told that something is not there may well be content.
+            if attempt.code == Some(0) && fault.is_none_or(|fault| fault.errno != nix::libc::ENOENT as u32) {
                 attempt.trouble.extend(check(&ran));
             }
             attempt.trouble.extend(removal(self.t, &self.c));
