@@ -1,5 +1,6 @@
 //! Making init: clone3(2), and whatever has to be joined around it.
 
+use super::process::SIGKILL;
 use crate::error::{Context, Errno, Error, Result};
 use crate::init::namespaces::{failed, join};
 use crate::plan::Plan;
@@ -114,6 +115,7 @@ pub(super) fn in_between(
             let told = socket::recv(ours.as_fd(), &mut buffer).context("recv", "from the process in between")?;
             let told: Result<i32> = match told {
                 [a, b, c, d] => Ok(i32::from_le_bytes([*a, *b, *c, *d])),
+                [] => Err(Error::because("clone3", "the container's process", "the process in between has died")),
                 line => Err(Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("?")))),
             };
             // Its whole life is over; that of the other, if it was born, goes on.
@@ -127,9 +129,16 @@ pub(super) fn in_between(
             let born =
                 join().and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
             match born {
-                Ok(0) => return Ok(Spawned::Init),
+                Ok(0) => {
+                    // Its end is to be seen if we are not told of.
+                    theirs.close();
+                    return Ok(Spawned::Init);
+                }
                 Ok(pid) => {
-                    let _ = socket::send(theirs.as_fd(), &pid.to_le_bytes());
+                    if socket::send(theirs.as_fd(), &pid.to_le_bytes()).is_err() {
+                        // Nobody will ever know of it.
+                        let _ = process::kill(pid, SIGKILL);
+                    }
                 }
                 Err(error) => {
                     let line = crate::sys::memory::format(format_args!("{error}"));

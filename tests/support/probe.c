@@ -357,6 +357,7 @@ static int report(char **argv, char **environment)
     char key[256] = "";
     long described = syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, -3 /* the session's */, key, sizeof key);
     printf("keyring %ld %s\n", described < 0 ? (long)-errno : 0, key);
+    rmdir("/dev/shm/report");
     printf("filtered mkdirat %d, umask %o\n", mkdirat(AT_FDCWD, "/dev/shm/report", 0755) ? errno : 0, umask(0));
     rmdir("/dev/shm/report");
     int net = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
