@@ -62,7 +62,7 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     drop_bounding(capabilities.bounding)?;
     match if user.keep_groups { Ok(()) } else { security::setgroups(user.groups) } {
         Ok(()) => {}
-        Err(Errno::PERM) if is_denied_groups()? => {
+        Err(Errno::PERM) if is_denied_groups(user.gid)? => {
             if !user.groups.is_empty() {
                 warn!("process.user.additionalGids: setgroups is denied in this user namespace, ignored");
             }
@@ -95,13 +95,12 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     }
 }
 
-/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one does not
-/// have all ids, as that of the host has.
-fn is_denied_groups() -> Result<bool> {
+/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one has only
+/// one group, and so not the one beside it.
+fn is_denied_groups(group: u32) -> Result<bool> {
     const SETGID: u32 = 6;
-    const LAST: u32 = u32::MAX - 1;
     let may = security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0;
-    Ok(may && security::setgid(LAST) == Err(Errno::INVAL))
+    Ok(may && security::setgid(group ^ 1) == Err(Errno::INVAL))
 }
 
 /// From here on every system call of ours passes the filter too.

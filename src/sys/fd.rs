@@ -183,8 +183,8 @@ pub fn dup_to_standard(fd: impl AsFd, number: RawFd) -> Result<()> {
 /// The kernel's.
 pub fn cloexec_from(first: u32) -> Result<()> {
     match close_range_cloexec(first) {
-        // Before Linux 5.11: one by one, as the kernel lists them.
-        Err(Errno::NOSYS | Errno::INVAL) => {
+        // Before Linux 5.11, or where somebody forbids it: one by one, as the kernel lists them.
+        Err(_) => {
             let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
             super::file::each_entry(list.as_fd(), |name, _| {
                 match name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) {

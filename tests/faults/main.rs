@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod downgrade;
 mod errnos;
 mod oracle;
 mod order;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let release: &'static Runtime = Box::leak(Box::new(Runtime::chosen()));
     let session = Session::begin(release);
-    let mut trials: Vec<Trial> = release::cases().into_iter().map(|case| trial(case, release)).collect();
+    let mut trials: Vec<Trial> =
+        [release::cases(), downgrade::cases()].into_iter().flatten().map(|case| trial(case, release)).collect();
     match std::env::var_os("FAULTS_RUNTIME").map(PathBuf::from) {
         Some(path) => {
             let faulty: &'static Runtime = Box::leak(Box::new(Runtime { path, kind: Kind::Isopod }));

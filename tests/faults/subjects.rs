@@ -47,7 +47,7 @@ const ACCESS: &str = "/proc/kcore:/proc/keys:/proc/timer_list:/sys/firmware:/pro
                       /masked-file:/masked-directory:/read-only:/data:/bound:/dev/shm:/";
 
 /// The payload reports, with everything restricted that can be for root without new privileges.
-fn restricted<'a>(t: &'a Sandbox) -> Container<'a> {
+pub fn restricted<'a>(t: &'a Sandbox) -> Container<'a> {
     let mut c = t.container();
     reporting(&mut c);
     let source = t.path("source");
@@ -110,7 +110,7 @@ fn restricted_user<'a>(t: &'a Sandbox) -> Container<'a> {
     c
 }
 
-fn in_user_namespace<'a>(t: &'a Sandbox) -> Container<'a> {
+pub fn in_user_namespace<'a>(t: &'a Sandbox) -> Container<'a> {
     let mut c = restricted(t);
     c.config["linux"]["resources"].remove("devices");
     c.namespace("cgroup").with_user_namespace();
@@ -286,7 +286,7 @@ fn delete_with_hooks(t: &Sandbox) {
     s.about(&["delete", "ID"], &stop, &|_| gone(&s));
 }
 
-fn sleeping<'a>(mut c: Container<'a>) -> Container<'a> {
+pub fn sleeping<'a>(mut c: Container<'a>) -> Container<'a> {
     c.args(&["/bin/sleep", "600"]);
     c
 }
