@@ -12,7 +12,7 @@ pub use rustix::fs::CWD;
 
 use super::file::{Mode, OFlags};
 use super::memory::{self, Growing};
-use super::{Errno, Result, call};
+use super::{Result, call};
 
 /// A descriptor by number, without the check for -1 that `BorrowedFd::borrow_raw` makes each time.
 ///
