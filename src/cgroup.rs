@@ -17,6 +17,7 @@ mod freeze;
 mod limit;
 mod make;
 mod stat;
+pub mod systemd;
 
 pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
@@ -36,6 +37,8 @@ pub struct Cgroup<'a> {
     cgroups: Cgroups<'a>,
     path: &'a str,
     places: &'a [Place<'a>],
+    /// Whether it exists already and a process of ours is in it.
+    kept: bool,
 }
 
 /// What it is in one hierarchy.
@@ -66,7 +69,24 @@ impl<'a> Cgroup<'a> {
                 places.push(Place { hierarchy, directory });
             }
         }
-        Ok(Cgroup { cgroups, path, places: places.finish() })
+        Ok(Cgroup { cgroups, path, places: places.finish(), kept: false })
+    }
+
+    /// The whole cgroup of the unit of systemd's that it is in; itself if it is in none.
+    ///
+    /// # Errors
+    /// As with `new`.
+    pub fn of_unit(&self, unit: &str) -> Result<Cgroup<'a>> {
+        if unit.is_empty() {
+            return Ok(*self);
+        }
+        Cgroup::new(self.cgroups, systemd::path_of_unit(self.path, unit))
+    }
+
+    /// The same, in which a process of ours may already be: systemd has put it there.
+    #[must_use]
+    pub fn kept(self) -> Cgroup<'a> {
+        Cgroup { kept: true, ..self }
     }
 
     /// Its path from the root of every hierarchy.
@@ -250,7 +270,7 @@ mod tests {
         assert!(cgroup.pids().expect("none").is_empty());
         assert!(
             cgroup
-                .create(&resources::Cgroup { path: "", limits: Limits::default(), delegation: None })
+                .create(&resources::Cgroup { path: "", limits: Limits::default(), unit: None, delegation: None })
                 .expect("nothing")
                 .birthplace()
                 .is_none()

@@ -163,15 +163,12 @@ impl Settings {
         {
             return Err(invalid(&verbs::ROOTLESS, word, "it is true, false or auto"));
         }
-        const NO_SYSTEMD: &str = "cgroups by systemd are not supported yet";
-        if global.has(&verbs::SYSTEMD_CGROUP) {
-            return Err(Error::because("--systemd-cgroup", "", NO_SYSTEMD));
-        }
         let manager = match value(global, &verbs::CGROUP_MANAGER) {
+            None if global.has(&verbs::SYSTEMD_CGROUP) => Manager::Systemd,
             None => Manager::Cgroupfs,
             Some((b"cgroupfs", _)) => Manager::Cgroupfs,
             Some((b"disabled", _)) => Manager::Disabled,
-            Some((b"systemd", word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, NO_SYSTEMD)),
+            Some((b"systemd", _)) => Manager::Systemd,
             Some((_, word)) => return Err(invalid(&verbs::CGROUP_MANAGER, word, "unknown cgroup manager specified")),
         };
         let level = match value(global, &verbs::LOG_LEVEL) {

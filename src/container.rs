@@ -15,24 +15,26 @@ mod filter;
 mod foreground;
 mod hooks;
 pub mod id;
-mod idmap;
 pub mod kill;
 pub mod list;
 mod listener;
 pub mod mounts;
+mod netdevice;
 mod notify;
 pub mod pause;
 pub mod process;
 pub mod ps;
 pub mod start;
 pub mod state;
+mod uid_map;
 pub mod update;
 
 use core::ffi::CStr;
 
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::{self, Cgroup, systemd};
 use crate::error::{Context as _, Result};
 use crate::host::{self, Cgroups};
+use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
 use crate::sys::{AsFd, OwnedFd, socket};
 
@@ -53,11 +55,20 @@ pub struct Context {
     pub start: Start,
 }
 
+impl Context {
+    /// Whose systemd is ours.
+    fn systemd_owner(&self) -> Owner {
+        if self.start.euid == 0 && !host::in_user_namespace() { Owner::System } else { Owner::User }
+    }
+}
+
 /// Who makes cgroups: `--cgroup-manager`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Manager {
     /// We do, in cgroupfs.
     Cgroupfs,
+    /// systemd.
+    Systemd,
     /// Nobody.
     Disabled,
 }
@@ -68,6 +79,7 @@ impl Manager {
     pub fn name(self) -> &'static str {
         match self {
             Manager::Cgroupfs => "cgroupfs",
+            Manager::Systemd => "systemd",
             Manager::Disabled => "disabled",
         }
     }
@@ -98,6 +110,19 @@ pub struct CreateRequest {
     pub no_pivot: bool,
     /// Init stays in our session keyring.
     pub no_new_keyring: bool,
+}
+
+/// Removes the container's cgroup, and its unit if systemd has made it. Whoever is still in there is killed first:
+/// systemd would ask politely, and wait.
+fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<()> {
+    if unit.is_empty() {
+        return cgroup.remove();
+    }
+    let cgroup = cgroup.of_unit(unit)?;
+    cgroup.kill_all(process::SIGKILL)?;
+    let stopped = systemd::stop(&context.start, context.systemd_owner(), unit);
+    cgroup.remove()?;
+    stopped
 }
 
 /// A path for a message.

@@ -126,6 +126,17 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
     }
 }
 
+/// The cgroup that systemd has put a process in: of its own hierarchy, or of version 2 if that is all there is.
+///
+/// # Errors
+/// The kernel's.
+pub fn systemd_cgroup_of(pid: i32) -> Result<&'static str> {
+    let path = memory::cstr(memory::format(format_args!("/proc/{pid}/cgroup"))).unwrap_or(OWN);
+    let text = text(path)?;
+    let named = lines(text).find(|line| line.controllers == "name=systemd");
+    Ok(named.or_else(|| lines(text).find(Line::is_unified)).map_or("", |line| line.path))
+}
+
 /// Whether this process is in a user namespace that is not the machine's own.
 #[must_use]
 pub fn in_user_namespace() -> bool {

@@ -10,7 +10,7 @@
 //! | 4 | [`link`], [`rootfs`], [`cgroup`], [`hook`] | perform what the plan says |
 //! | 3 | [`plan`], [`seccomp`], [`ebpf`] | decides, without a call; compiles the filter, the device rules |
 //! | 2 | [`spec`], [`host`] | the config as written; the facts of this machine |
-//! | 1 | [`json`], [`date`], [`regex`], [`error`], [`log`] | |
+//! | 1 | [`json`], [`dbus`], [`date`], [`regex`], [`error`], [`log`] | |
 //! | 0 | [`sys`] | the one door to the kernel |
 
 #![cfg_attr(not(test), no_std)]
@@ -19,6 +19,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod container;
 pub mod date;
+pub mod dbus;
 pub mod ebpf;
 pub mod error;
 pub mod hook;

@@ -68,7 +68,7 @@ impl Parent {
         let [a, b, c, d] = value.to_le_bytes();
         match socket::send(self.0.as_fd(), &[step as u8, a, b, c, d]) {
             Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-            told => told.context("send", "to the container's init"),
+            told => told.map(drop).context("send", "to the container's init"),
         }
     }
 

@@ -98,14 +98,23 @@ pub fn die(doing: &'static str, subject: &str, errno: Errno) -> ! {
     sys::process::exit(1)
 }
 
-/// A defect of ours: say where, and end.
+/// A defect of ours: say where, and end. A table of the places in the source would be 16 KiB of the binary, so only a
+/// debug build has it; another one names the addresses that led here, which a build of the same commit with its symbols
+/// (`CARGO_PROFILE_RELEASE_STRIP=none`) explains.
 #[cold]
-pub fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    sys::file::write_all_stderr(b"isopod: error: internal: ");
-    if let Some(place) = info.location() {
-        let mut digits = [0; 20];
-        for piece in [place.file(), ":", sys::decimal(u64::from(place.line()), &mut digits)] {
-            sys::file::write_all_stderr(piece.as_bytes());
+pub fn panic(info: &core::panic::PanicInfo<'_>, callers: impl Iterator<Item = usize>) -> ! {
+    sys::file::write_all_stderr(b"isopod: error: internal: a defect of isopod");
+    let mut digits = [0; 20];
+    if cfg!(debug_assertions) {
+        if let Some(place) = info.location() {
+            for piece in [" at ", place.file(), ":", sys::decimal(u64::from(place.line()), &mut digits)] {
+                sys::file::write_all_stderr(piece.as_bytes());
+            }
+        }
+    } else {
+        for address in callers {
+            sys::file::write_all_stderr(b" ");
+            sys::file::write_all_stderr(sys::hexadecimal(address as u64, &mut digits).as_bytes());
         }
     }
     sys::file::write_all_stderr(b"\n");

@@ -8,16 +8,19 @@ pub mod device;
 pub mod exec;
 pub mod hooks;
 pub mod identity;
+pub mod idmap;
 pub mod label;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
+pub mod netdevice;
 mod page;
 pub mod process;
 pub mod resources;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 pub mod text;
 
 use core::ffi::CStr;
@@ -45,6 +48,8 @@ pub struct Request<'a> {
     pub no_new_keyring: bool,
     /// `--cgroup-manager=disabled`.
     pub no_cgroups: bool,
+    /// `--cgroup-manager=systemd`, and whose systemd.
+    pub systemd: Option<systemd::Owner>,
     /// LISTEN_FDS of the caller's environment.
     pub listen_fds: u32,
     /// `--preserve-fds`.
@@ -68,8 +73,9 @@ pub struct Plan<'a> {
     pub namespaces: namespace::Namespaces<'a>,
     pub cgroup: resources::Cgroup<'a>,
     pub root: Root<'a>,
-    pub mounts: &'a [mount::Mount<'a>],
+    pub mounts: mount::Mounts<'a>,
     pub devices: &'a [device::Device<'a>],
+    pub net_devices: &'a [netdevice::NetDevice<'a>],
     pub masked_paths: &'a [&'a CStr],
     pub readonly_paths: &'a [&'a CStr],
     pub hostname: Option<&'a str>,
@@ -135,6 +141,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         request.notify.map_or((process, spec.mounts), |notify| notified(process, spec.mounts, notify));
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
+    no_handlers(&spec.annotations)?;
     not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
@@ -162,11 +169,21 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     if request.no_cgroups && request.caller.is_some() && linux.resources.is_some_and(resources::limits_something) {
         warn!("linux.resources: ignored, for this user has no cgroup of his own");
     }
-    let mut cgroup = resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?;
+    let mut cgroup = match request.systemd {
+        Some(owner) => systemd::cgroup(linux, cgroups, request.id, owner, &spec.annotations)?,
+        None => resources::cgroup(Some(linux), cgroups, cgroup_name, !request.no_cgroups)?,
+    };
     if request.caller.is_some() {
         // He may not load the program, and can make no device.
         cgroup.limits.devices = None;
     }
+    let around = mount::Surroundings {
+        propagation: root.propagation,
+        linux,
+        namespaces: &namespaces,
+        label: mount_label(linux, &spec.annotations, request.security)?,
+        is_root: request.caller.is_none(),
+    };
     let keyring = if request.no_new_keyring { None } else { memory::cstr(request.id) };
 
     Ok(Plan {
@@ -176,9 +193,10 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
             delegation: resources::delegate::plan(&spec.annotations, &namespaces, cgroups)?,
             ..cgroup
         },
-        mounts: mount::plan(mounts, root.propagation)?,
+        mounts: mount::plan(mounts, &around)?,
         root,
         devices: device::plan(linux.devices)?,
+        net_devices: netdevice::plan(&linux.net_devices, &namespaces)?,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths)?,
         readonly_paths: paths("linux.readonlyPaths", linux.readonly_paths)?,
         hostname,
@@ -191,6 +209,31 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
         annotations: spec.annotations,
     })
+}
+
+/// `linux.mountLabel` as an option for file systems, under the name that an annotation may choose.
+fn mount_label<'a>(
+    linux: &spec::Linux<'a>,
+    annotations: &Map<'a, &'a str>,
+    security: Security,
+) -> Result<Option<mount::Datum<'a>>> {
+    let annotation = "run.oci.mount_context_type";
+    let key = match annotations.get(annotation) {
+        None | Some("context") => c"context",
+        Some("fscontext") => c"fscontext",
+        Some("defcontext") => c"defcontext",
+        Some("rootcontext") => c"rootcontext",
+        Some(other) => {
+            return Err(Error::config(
+                format_args!("annotations[{annotation:?}]"),
+                format_args!(
+                    "invalid mount context type `{other}` (must be one of: context, fscontext, defcontext, rootcontext)"
+                ),
+            ));
+        }
+    };
+    let label = label::selinux("linux.mountLabel", linux.mount_label, security)?;
+    Ok(label.map(|label| mount::Datum { key, value: Some(label) }))
 }
 
 /// The container's own NOTIFY_SOCKET, in a directory where the supervisor's is on the host.
@@ -213,10 +256,20 @@ fn notified<'a>(
 /// What the config may ask for and we cannot do: refused by name rather than ignored.
 fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
     let refuse = Refuse("linux");
-    refuse.any("netDevices", !linux.net_devices.is_empty())?;
-    refuse.any("intelRdt", linux.intel_rdt.is_some())?;
-    refuse.any("mountLabel", linux.mount_label.is_some_and(|label| !label.is_empty()))?;
-    Ok(())
+    refuse.any("intelRdt", linux.intel_rdt.is_some())
+}
+
+/// Annotations that ask for a handler, by which crun runs something else than a program of Linux: they are shared
+/// objects, which a static program does not load. Without it the container would not do what it is for.
+fn no_handlers(annotations: &[(&str, &str)]) -> Result<()> {
+    let asks = |name: &str| name == "run.oci.handler" || name.starts_with("module.wasm.") || name.starts_with("krun.");
+    match annotations.iter().find(|(name, value)| asks(name) && !value.is_empty()) {
+        None => Ok(()),
+        Some((name, value)) => Err(Error::config(
+            format_args!("annotations[{name:?}]"),
+            format_args!("isopod has no handlers, so not {value:?} either: it runs programs of Linux only"),
+        )),
+    }
 }
 
 /// Refuses fields of one object.

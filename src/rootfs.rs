@@ -9,6 +9,7 @@
 mod cgroup;
 mod copy;
 mod device;
+mod idmap;
 mod mask;
 mod mount;
 mod pivot;
@@ -16,13 +17,13 @@ mod pivot;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Mount, Role, What};
+use crate::plan::mount::{Link, Mount, Mounts, Role, What};
 use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::mount::{
-    MountAttr, attr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone, propagation,
-    umount_detach, umount_detach_cwd,
+    MountAttr, attr, mount_setattr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone,
+    open_tree_clone_nofollow, propagation, umount_detach, umount_detach_cwd,
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
@@ -37,11 +38,13 @@ pub struct Sources {
     binds: Binds,
 }
 
-/// The trees of bind mounts.
+/// What mounts are made of that is opened beforehand.
 #[derive(Default)]
 pub struct Binds {
     /// By place in the list of mounts: a detached tree for each bind mount.
     trees: FdList,
+    /// User namespaces for ids, by place in their list.
+    ids: FdList,
     /// How many descriptors we might have (soft, hard), if we had to allow ourselves more: it is not the container's.
     files: Option<(u64, u64)>,
 }
@@ -58,7 +61,7 @@ impl Sources {
         let path = plan.root.path;
         let root =
             open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
-        Ok(Sources { root, binds: Binds::open(plan.mounts, bundle)? })
+        Ok(Sources { root, binds: Binds::open(&plan.mounts, bundle)? })
     }
 }
 
@@ -66,29 +69,33 @@ impl Binds {
     /// Opens them; relative paths are below the directory.
     ///
     /// # Errors
-    /// A source that does not exist or cannot be opened.
-    pub fn open(mounts: &[Mount<'_>], directory: BorrowedFd<'_>) -> Result<Binds> {
+    /// A source that does not exist or cannot be opened, or whose ids cannot be others.
+    pub fn open(mounts: &Mounts<'_>, directory: BorrowedFd<'_>) -> Result<Binds> {
+        let ids = idmap::open(mounts.idmaps)?;
         let mut trees = FdList::default();
         let mut files = None;
-        for mount in mounts {
-            trees.push(match mount.what {
-                What::Bind { source, recursive } => {
-                    let tree = match open_tree_clone(directory, source, recursive) {
-                        Err(Errno::MFILE) if files.is_none() => {
-                            files = Some(raise_files().context("raise the limit of", "descriptors")?);
-                            open_tree_clone(directory, source, recursive)
-                        }
-                        tree => tree,
-                    };
-                    Some(tree.context_with(
-                        "open the source of",
-                        format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
-                    )?)
+        for mount in mounts.steps {
+            let What::Bind { source, recursive, link } = mount.what else {
+                trees.push(None);
+                continue;
+            };
+            let open = if link == Link::Follow { open_tree_clone } else { open_tree_clone_nofollow };
+            let tree = match open(directory, source, recursive) {
+                Err(Errno::MFILE) if files.is_none() => {
+                    files = Some(raise_files().context("raise the limit of", "descriptors")?);
+                    open(directory, source, recursive)
                 }
-                _ => None,
-            });
+                tree => tree,
+            };
+            let tree = tree.context_with(
+                "open the source of",
+                format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
+            )?;
+            // With our rights over the host's file systems, which init may not have.
+            idmap::apply(mount, &ids, tree.as_fd())?;
+            trees.push(Some(tree));
         }
-        Ok(Binds { trees, files })
+        Ok(Binds { trees, ids, files })
     }
 }
 
@@ -128,8 +135,6 @@ pub struct Rootfs<'a> {
     in_its_place: bool,
     /// A procfs that is mounted nowhere, where the container's own cannot be used.
     private_proc: Option<OwnedFd>,
-    /// What becomes read-only at the end.
-    readonly: FdList,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
 }
@@ -142,6 +147,8 @@ struct Ground {
     /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
     dev: Option<OwnedFd>,
     proc: Option<OwnedFd>,
+    /// What becomes read-only at the end.
+    readonly: FdList,
 }
 
 /// Where something is attached.
@@ -170,7 +177,7 @@ impl<'a> Rootfs<'a> {
     pub fn attach(plan: &'a Plan<'a>, sources: Sources, place: Option<OwnedFd>) -> Result<Rootfs<'a>> {
         // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
         let cut = match plan.root.propagation.kind {
-            propagation::SHARED | propagation::SLAVE => propagation::SLAVE,
+            propagation::SLAVE => propagation::SLAVE,
             _ => propagation::PRIVATE,
         };
         let cut = MountAttr { propagation: cut, ..MountAttr::default() };
@@ -188,10 +195,9 @@ impl<'a> Rootfs<'a> {
         mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
         Ok(Rootfs {
             plan,
-            ground: Ground { root: sources.root, binds: sources.binds, dev: None, proc: None },
+            ground: Ground::new(sources.root, sources.binds),
             in_its_place: place.is_some(),
             private_proc: None,
-            readonly: FdList::default(),
             foreign_dev: false,
         })
     }
@@ -220,33 +226,30 @@ impl<'a> Rootfs<'a> {
     /// # Errors
     /// The kernel's, with the mount's place and destination.
     pub fn mount_all<'h>(&mut self, mut hierarchies: impl FnMut() -> Result<&'h [Hierarchy<'h>]>) -> Result<()> {
-        for mount in self.plan.mounts {
-            let (tree, ours) = match mount.what {
-                What::Cgroup => (self.mount_cgroups(mount, hierarchies()?).map(|()| None)?, false),
-                What::Bind { .. } => (self.ground.bind(mount).map(|()| None)?, false),
-                What::Filesystem { .. } => (self.ground.filesystem(mount)?, !mount.copy_up),
+        for mount in self.plan.mounts.steps {
+            let tree = match mount.what {
+                What::Cgroup => self.mount_cgroups(mount, hierarchies()?).map(|()| None)?,
+                _ => self.ground.mount(mount)?,
             };
-            if let Some(tree) = &tree
-                && mount.readonly_late
-            {
-                self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
-            }
+            let ours = matches!(mount.what, What::Filesystem { .. });
             match mount.role {
+                Role::Root => {
+                    // Everything before is below it now.
+                    (self.ground.dev, self.ground.proc, self.foreign_dev) = (None, None, false);
+                    if let Some(tree) = tree {
+                        self.ground.root = tree;
+                    }
+                }
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
-                    self.ground.dev = tree.filter(|_| ours);
-                    self.go_to_dev()?;
+                    self.ground.dev = tree.filter(|_| ours && !mount.copy_up);
+                    self.ground.go_to_dev()?;
                 }
-                Role::Proc => self.ground.proc = tree,
+                Role::Proc => self.ground.proc = tree.filter(|_| ours),
                 Role::Other => {}
             }
         }
         Ok(())
-    }
-
-    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
-    fn go_to_dev(&self) -> Result<()> {
-        self.ground.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// The kernel's own files: the procfs that was mounted for the container, if we may write there, or a private one.
@@ -255,7 +258,7 @@ impl<'a> Rootfs<'a> {
     /// EPERM where a user namespace may not mount one.
     pub fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
         let readonly = |mount: &Mount<'_>| mount.role == Role::Proc && mount.attr & attr::RDONLY != 0;
-        let unusable = self.ground.proc.is_none() || self.plan.mounts.iter().any(readonly);
+        let unusable = self.ground.proc.is_none() || self.plan.mounts.steps.iter().any(readonly);
         if unusable && self.private_proc.is_none() {
             self.private_proc = Some(mount::private_procfs()?);
         }
@@ -286,8 +289,40 @@ impl<'a> Rootfs<'a> {
 }
 
 impl Ground {
+    fn new(root: OwnedFd, binds: Binds) -> Ground {
+        Ground { root, binds, dev: None, proc: None, readonly: FdList::default() }
+    }
+
+    /// Makes one of any kind but the cgroups, which only init can find; its root, if it is at hand.
+    fn mount(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
+        let tree = match mount.what {
+            What::Bind { link, .. } => self.bind(mount, link)?,
+            What::Remount { data } => Some(self.remount(mount, data)?),
+            _ => self.filesystem(mount)?,
+        };
+        if let Some(tree) = &tree
+            && mount.readonly_late
+        {
+            self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
+        }
+        Ok(tree)
+    }
+
+    /// Until now mount points had to be made in them.
+    fn make_readonly_late(&self) -> Result<()> {
+        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
+        self.readonly
+            .iter()
+            .try_for_each(|tree| mount_setattr(tree, false, &readonly).context("make read-only", "a mount"))
+    }
+
     fn root(&self) -> Root<'_> {
         Root::new(self.root.as_fd())
+    }
+
+    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<()> {
+        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
     }
 
     /// A path that is a mere name in the `/dev` or `/proc` that we have made.
@@ -323,7 +358,7 @@ impl Live {
     /// The kernel's.
     pub fn new(binds: Binds) -> Result<Live> {
         let root = file::open_dir(CWD, c"/").context("open", "the container's root")?;
-        Ok(Live(Ground { root, binds, dev: None, proc: None }))
+        Ok(Live(Ground::new(root, binds)))
     }
 
     /// Makes mounts, in their order.
@@ -331,10 +366,8 @@ impl Live {
     /// # Errors
     /// The kernel's, with the mount's place and destination; those before it are there then.
     pub fn mount(&mut self, mounts: &[Mount<'_>]) -> Result<()> {
-        mounts.iter().try_for_each(|mount| match mount.what {
-            What::Bind { .. } => self.0.bind(mount),
-            _ => self.0.filesystem(mount).map(drop),
-        })
+        mounts.iter().try_for_each(|mount| self.0.mount(mount).map(drop))?;
+        self.0.make_readonly_late()
     }
 
     /// Takes away what is mounted at these places, the last one first. umount2(2) takes only paths: the current directory

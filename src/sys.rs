@@ -19,6 +19,7 @@ pub mod listener;
 pub mod memory;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod process;
 mod remount;
 pub mod root;
@@ -102,12 +103,21 @@ pub(crate) fn call_sink(sink: *mut (), level: log::Level, message: &str) {
 }
 
 /// A number in decimal without the formatting machinery, for places where that must not fail.
-pub fn decimal(mut value: u64, digits: &mut [u8; 20]) -> &str {
+pub fn decimal(value: u64, digits: &mut [u8; 20]) -> &str {
+    number(value, 10, digits)
+}
+
+/// The same in hexadecimal.
+pub fn hexadecimal(value: u64, digits: &mut [u8; 20]) -> &str {
+    number(value, 16, digits)
+}
+
+fn number(mut value: u64, base: u64, digits: &mut [u8; 20]) -> &str {
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
+        digits[at] = b"0123456789abcdef"[(value % base) as usize];
+        value /= base;
         if value == 0 {
             break;
         }

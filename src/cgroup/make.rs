@@ -278,7 +278,7 @@ impl<'a> Cgroup<'a> {
         if (!new || self.parents().next().is_some()) && place.is_frozen() {
             return Err(Error::because("enter cgroup", place.name(), "it is frozen, and so would the container be"));
         }
-        if !new && place.is_used().context("look into cgroup", place.name())? {
+        if !new && !self.kept && place.is_used().context("look into cgroup", place.name())? {
             return Err(Error::because("create cgroup", place.name(), "it exists and has processes")
                 .hint("two containers cannot share a cgroup; see linux.cgroupsPath"));
         }

@@ -12,7 +12,7 @@ use crate::sys::memory::format;
 const COLUMN: usize = 27;
 
 /// What this build can do, in crun's words.
-const FEATURES: &str = "+CGROUPFS +CAP +SECCOMP";
+const FEATURES: &str = "+CGROUPFS +SYSTEMD +CAP +SECCOMP";
 
 /// How the program, or a verb, is called.
 pub struct Usage(pub Option<&'static Verb>);

@@ -22,6 +22,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
             w.member("bundle", state.bundle);
             w.member("rootfs", state.rootfs);
             w.member("created", state.created);
+            w.member("systemd-scope", Some(state.systemd_scope).filter(|scope| !scope.is_empty()));
             w.member("owner", Users::default().name(state.owner));
             w.member("annotations", Some(state.annotations).filter(|annotations| !annotations.is_empty()));
         });

@@ -269,8 +269,8 @@ pub const LOG: Opt = value("log", "", "FILE", "FILE, file:FILE, journald: or sys
 pub const LOG_FORMAT: Opt = value("log-format", "", "FORMAT", "text or json");
 pub const LOG_LEVEL: Opt = value("log-level", "", "LEVEL", "error, warning, debug or trace");
 pub const DEBUG: Opt = flag("debug", "", "the same as --log-level=debug");
-pub const CGROUP_MANAGER: Opt = value("cgroup-manager", "", "NAME", "cgroupfs or disabled");
-pub const SYSTEMD_CGROUP: Opt = flag("systemd-cgroup", "", "not supported yet");
+pub const CGROUP_MANAGER: Opt = value("cgroup-manager", "", "NAME", "cgroupfs, systemd or disabled");
+pub const SYSTEMD_CGROUP: Opt = flag("systemd-cgroup", "", "--cgroup-manager=systemd");
 pub const ROOTLESS: Opt = value("rootless", "", "WORD", "true, false or auto; found out anyway");
 pub const VERSION: Opt = flag("version", "vV", "print version, commit and features");
 pub const HELP: Opt = flag("help", "h?", "print this text");

@@ -9,12 +9,14 @@ use super::console::{Console, receive_master};
 use super::decide::{Decided, decide, open_bundle, show};
 use super::exe::{self, Protected};
 use super::foreground::{self, Init};
-use super::idmap;
+use super::netdevice;
 use super::notify::{self, Notify};
 use super::process::{SIGKILL, Stat};
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
+use super::uid_map;
 use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
 use crate::cgroup::Cgroup;
+use crate::cgroup::systemd::Scope;
 use crate::date::Timestamp;
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::hook::Runner;
@@ -65,7 +67,11 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             Err(error) if error.is(Errno::NOENT) => return Ok(code),
             locked => locked?,
         }
-        made.cgroup.remove()?;
+        match super::remove_cgroup(context, &made.cgroup, made.unit) {
+            // Of the cgroup nothing is left; systemd will see.
+            Err(error) if !made.unit.is_empty() => warn!("{error}"),
+            removed => removed?,
+        }
         if let Some(hooks) = &made.hooks {
             hooks.run_poststop();
         }
@@ -83,9 +89,12 @@ enum Until {
 
 /// A container that is made.
 struct Made<'a> {
+    context: super::Context,
     init: Init,
     dir: StateDir,
     cgroup: Cgroup<'a>,
+    /// The unit of systemd's that it is in, if there is one.
+    unit: &'a str,
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
@@ -106,10 +115,11 @@ impl<'a> Made<'a> {
     /// What is left of it is taken away, for this reason.
     #[cold]
     fn undo(self, why: Error) -> Error {
-        let Made { init, dir, cgroup, hooks, pid_file, .. } = self;
+        let Made { context, init, dir, cgroup, unit, hooks, pid_file, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
-            drop(Undo { dir: Some(dir), cgroup: Some(cgroup), init: Some(init), hooks, pid_file });
+            let (dir, cgroup, init) = (Some(dir), Some(cgroup), Some(init));
+            drop(Undo { context, dir, cgroup, unit, scope: None, init, hooks, pid_file });
         }
         why
     }
@@ -138,8 +148,9 @@ fn make(context: &super::Context, request: &CreateRequest, until: Until) -> Resu
         spec,
         supervisor,
         rootless,
+        cgroups: place.cgroups,
         cgroup: Cell::new(Cgroup::new(place.cgroups, plan.cgroup.path)?),
-        may_lack_cgroup: !place.asked,
+        may_lack_cgroup: !place.asked && plan.cgroup.unit.is_none(),
     };
     let dir = StateDir::create(context, request.id)?;
     maker.make(dir, bundle.as_fd(), exe)
@@ -157,6 +168,8 @@ struct Maker<'r, 'a> {
     supervisor: Option<&'static CStr>,
     /// Whether the caller is not root: what belongs to root alone, init does in its user namespace.
     rootless: bool,
+    cgroups: Cgroups<'a>,
+    /// Set anew when systemd has made it.
     cgroup: Cell<Cgroup<'a>>,
     /// Whether nobody has asked for a certain cgroup.
     may_lack_cgroup: bool,
@@ -164,8 +177,12 @@ struct Maker<'r, 'a> {
 
 /// What exists of a container that is not complete, to be undone if it never will be.
 struct Undo<'a> {
+    context: super::Context,
     dir: Option<StateDir>,
     cgroup: Option<Cgroup<'a>>,
+    /// The unit of systemd's that the cgroup is in; empty if there is none.
+    unit: &'a str,
+    scope: Option<Scope<'a>>,
     init: Option<Init>,
     hooks: Option<Runner<'a>>,
     pid_file: Option<&'static CStr>,
@@ -180,7 +197,12 @@ impl Drop for Undo<'_> {
                 let _ = file::unlinkat(CWD, path);
             }
         }
-        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+        // Dropped, it is stopped. One that was complete has lost its connection.
+        let is_stopped = self.scope.take().is_some() || self.unit.is_empty();
+        let cgroup = self.cgroup.map_or(Ok(()), |cgroup| match is_stopped {
+            true => cgroup.of_unit(self.unit)?.remove(),
+            false => super::remove_cgroup(&self.context, &cgroup, self.unit),
+        });
         if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
             hooks.run_poststop();
         }
@@ -194,8 +216,9 @@ impl Drop for Undo<'_> {
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
-        let pid_file = self.request.pid_file;
-        let mut undo = Undo { dir: Some(dir), cgroup: None, init: None, hooks: None, pid_file };
+        let (context, unit, pid_file) = (*self.context, self.unit(), self.request.pid_file);
+        let mut undo =
+            Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None, pid_file };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
         let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
@@ -216,8 +239,11 @@ impl<'a> Maker<'_, 'a> {
         // Complete: what was to be undone is the container's now.
         match (undo.dir.take(), undo.init.take(), undo.cgroup.take()) {
             (Some(dir), Some(init), Some(cgroup)) => {
+                if let Some(scope) = undo.scope.take() {
+                    scope.release();
+                }
                 dir.unlock();
-                Ok(Made { init, dir, cgroup, master, hooks: undo.hooks, notify, pid_file })
+                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take(), notify, pid_file })
             }
             _ => Err(self.incomplete()),
         }
@@ -248,6 +274,7 @@ impl<'a> Maker<'_, 'a> {
             owner: self.context.start.euid,
             cgroup_path: plan.cgroup.path,
             cgroup_manager: self.context.manager.name(),
+            systemd_scope: self.unit(),
             terminal: plan.process.terminal.is_some(),
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
@@ -263,12 +290,23 @@ impl<'a> Maker<'_, 'a> {
             filter::save(dir, filter)?;
         }
 
+        // systemd works while we open what init needs.
+        if let Some(unit) = plan.cgroup.unit {
+            undo.scope = Some(Scope::ask(&self.context.start, self.context.systemd_owner(), unit)?);
+        }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
         let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
+        if let Some(scope) = &mut undo.scope {
+            let cgroup = Cgroup::new(self.cgroups, scope.wait()?)?.kept();
+            undo.cgroup = Some(cgroup);
+            self.cgroup.set(cgroup);
+            state.cgroup_path = cgroup.path();
+            scope.step_aside(&cgroup)?;
+        }
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user
         // namespace it could not open them.
         let whole = self.cgroup.get();
@@ -283,7 +321,7 @@ impl<'a> Maker<'_, 'a> {
             }
             doors => (early, late, doors?),
         };
-        undo.cgroup = Some(early);
+        undo.cgroup.get_or_insert(early);
         if self.until == Until::Started && !self.request.detach && !plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
             process::set_subreaper().context("prctl", "PR_SET_CHILD_SUBREAPER")?;
@@ -302,7 +340,18 @@ impl<'a> Maker<'_, 'a> {
             exe.close();
         }
 
-        match child::spawn(plan, &fds, doors.birthplace()).map_err(|error| doors.not_born(error))? {
+        let mut birthplace = doors.birthplace();
+        let spawned = loop {
+            match child::spawn(plan, &fds, birthplace) {
+                // This user may not go there from where we are, but his systemd may take him there.
+                Err(error) if undo.scope.is_some() && birthplace.is_some() && error.is(Errno::ACCESS) => {
+                    birthplace = None;
+                }
+                spawned => break spawned.map_err(|error| doors.not_born(error))?,
+            }
+        };
+        let moved = doors.birthplace().is_some() && birthplace.is_none();
+        match spawned {
             Spawned::Init => {
                 // The runtime, which has more time, is the last to close it.
                 exe.close();
@@ -331,14 +380,18 @@ impl<'a> Maker<'_, 'a> {
             Spawned::Runtime { pid, pidfd } => {
                 debug!("the container's init is process {pid}");
                 undo.init = Some(Init { pid, pidfd });
+                if let Some(scope) = undo.scope.as_mut().filter(|_| moved) {
+                    scope.attach(pid)?;
+                }
             }
         }
         ours.close();
+        let network = netdevice::joined(plan, &fds);
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
         if let Some(maps) = maps {
-            idmap::write(init.pid, maps, self.context.start.var("PATH"))?;
+            uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
             self.set_oom_score(init)?;
             parent.tell(Step::Mapped, 0)?;
         }
@@ -346,6 +399,7 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(whole);
         }
+        netdevice::move_all(plan, network.as_ref(), init.pid)?;
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;
@@ -454,6 +508,11 @@ impl<'a> Maker<'_, 'a> {
             "container `{}`: its init ended before it was ready, with code {status}",
             self.plan.id
         ))
+    }
+
+    /// The unit of systemd's that the container is in; empty if there is none.
+    fn unit(&self) -> &'a str {
+        self.plan.cgroup.unit.map_or("", |unit| unit.name)
     }
 
     /// Where the container's cgroups are, for its `/sys/fs/cgroup`.

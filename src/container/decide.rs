@@ -89,6 +89,7 @@ pub(super) fn decide(
             no_pivot: request.no_pivot,
             no_new_keyring: request.no_new_keyring,
             no_cgroups: place.none,
+            systemd: (context.manager == Manager::Systemd).then(|| context.systemd_owner()),
             listen_fds,
             preserve_fds: request.preserve_fds,
             notify,
@@ -123,7 +124,8 @@ impl Place {
             Some(resources) if plan::resources::may_need_both(resources) => host::cgroups_of_both()?,
             _ => host::cgroups()?,
         };
-        if !rootless || asked {
+        // systemd finds the place by itself.
+        if !rootless || asked || context.manager == Manager::Systemd {
             return Ok(Place { cgroups, none: false, parent: "", asked });
         }
         Ok(host::delegated(&cgroups).map_or(nowhere, |parent| Place { cgroups, none: false, parent, asked }))

@@ -6,7 +6,9 @@
 use super::process::{Freezer, Process, SIGKILL};
 use super::state::{Lock, State, StateDir, Status};
 use super::{Context, hooks};
+use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};
+use crate::host;
 use crate::warn;
 
 /// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
@@ -40,7 +42,7 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
     // As long as it is there, so is the state, by which it is found the next time.
-    state.as_ref().map_or(Ok(()), remove_cgroup)?;
+    state.as_ref().map_or(Ok(()), |state| remove_cgroup(context, state))?;
     if let Some(state) = &state
         && let Err(error) = hooks::run_poststop(state)
     {
@@ -51,13 +53,25 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
 
 /// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody, but for
 /// a moment also an init that is about to see that its runtime has been killed.
-fn remove_cgroup(state: &State<'_>) -> Result<()> {
+fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
     let cgroup = super::cgroup_of(state)?;
     if state.pid == 0 && !cgroup.wait_until_left()? {
         warn!("remove cgroup {}: the processes in it are not this container's", cgroup.path());
         return Ok(());
     }
-    cgroup.remove()
+    let unit = state.systemd_scope;
+    let removed = if state.pid == 0 && !unit.is_empty() {
+        // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
+        cgroup.remove()?;
+        systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?)
+    } else {
+        super::remove_cgroup(context, &cgroup, unit)
+    };
+    match removed {
+        // An empty unit goes by itself.
+        Err(error) if !unit.is_empty() => cgroup.of_unit(unit)?.remove().map(|()| warn!("{error}")),
+        removed => removed,
+    }
 }
 
 /// podman looks for these words and then tries force.

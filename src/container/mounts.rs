@@ -8,9 +8,10 @@ use super::{Context, exe};
 use crate::error::{Context as _, Error, Result};
 use crate::init::mounts::{self, Work};
 use crate::link::{self, Report};
-use crate::plan::mount::{self, Propagation, What};
+use crate::plan::mount::{self, Propagation, Role, Surroundings, What};
+use crate::plan::namespace::{Join, Namespaces};
 use crate::rootfs::Binds;
-use crate::spec::Mount;
+use crate::spec::{Linux, Mount};
 use crate::sys::memory::Growing;
 use crate::sys::mount::propagation;
 use crate::sys::namespace::{self, kind};
@@ -55,18 +56,25 @@ pub fn change(
     let work = match change {
         Change::Add => {
             // Nothing of it reaches the host, and nothing of the host it, unless the words say so.
-            let private = Propagation { kind: propagation::PRIVATE, recursive: true };
-            let planned = mount::plan(list, private).map_err(in_document)?;
-            if let Some(mount) = planned.iter().find(|mount| matches!(mount.what, What::Cgroup)) {
-                return Err(Error::because(
-                    document,
-                    memory::format(format_args!("[{}].type", mount.index)),
-                    "the cgroups can only be mounted when the container is made",
-                ));
+            let around = Surroundings {
+                propagation: Propagation { kind: propagation::PRIVATE, recursive: true },
+                linux: &Linux::default(),
+                namespaces: &namespaces(state.pid, state.namespaces),
+                label: None,
+                is_root: context.start.euid == 0,
+            };
+            let planned = mount::plan(list, &around).map_err(in_document)?;
+            for mount in planned.steps {
+                let (field, why) = match (mount.what, mount.role) {
+                    (What::Cgroup, _) => ("type", "the cgroups can only be mounted when the container is made"),
+                    (_, Role::Root) => ("destination", "a mount over the root can only be made with the container"),
+                    _ => continue,
+                };
+                return Err(Error::because(document, memory::format(format_args!("[{}].{field}", mount.index)), why));
             }
             let path = memory::cstr(state.bundle).ok_or_else(|| refused("the path of its bundle has a NUL byte"))?;
             let bundle = file::open_dir(CWD, path).context("open the bundle", state.bundle)?;
-            Work::Mount(planned, Binds::open(planned, bundle.as_fd())?)
+            Work::Mount(planned.steps, Binds::open(&planned, bundle.as_fd())?)
         }
         Change::Remove => {
             let mut places = Growing::new();
@@ -104,4 +112,15 @@ pub fn change(
             }
         }
     }
+}
+
+/// What of the container's namespaces mounts depend on: its user namespace, by a path, if it has one.
+fn namespaces(init: i32, all: u64) -> Namespaces<'static> {
+    let mut join = Growing::new();
+    if all & kind::USER != 0
+        && let Some(path) = memory::cstr(memory::format(format_args!("/proc/{init}/ns/user")))
+    {
+        join.push(Join { kind: kind::USER, path, index: 0 });
+    }
+    Namespaces { new: 0, join: join.finish(), maps: None, time_offsets: None }
 }

@@ -57,6 +57,8 @@ json::object! {
         cgroup_path: &'a str = "cgroupPath",
         /// `Manager::name` of who made the cgroup.
         cgroup_manager: &'a str = "cgroupManager",
+        /// The unit of systemd's that it is in, if systemd has made it.
+        systemd_scope: &'a str = "systemdScope",
         /// Whether its process has a terminal.
         terminal: bool = "terminal",
         /// From the config.
@@ -102,6 +104,7 @@ impl State<'_> {
                 w.member("owner", self.owner);
                 w.member("cgroupPath", self.cgroup_path);
                 w.member("cgroupManager", self.cgroup_manager);
+                w.member("systemdScope", self.systemd_scope);
                 w.member("terminal", self.terminal);
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
@@ -491,6 +494,7 @@ mod tests {
             owner: u32::MAX,
             cgroup_path: "/x/a.b",
             cgroup_manager: "cgroupfs",
+            systemd_scope: "",
             terminal: true,
             annotations: Map::default(),
             namespaces: 1 << 40,

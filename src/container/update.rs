@@ -5,10 +5,11 @@
 use super::Context;
 use super::process::Stat;
 use super::state::{Lock, StateDir};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, systemd};
 use crate::error::{Error, Result};
 use crate::host::{self, Cgroups};
 use crate::plan::resources::limits;
+use crate::plan::systemd::properties;
 use crate::spec::{Cpu, Memory, Resources};
 use crate::sys::memory;
 use crate::warn;
@@ -31,13 +32,17 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>) ->
     }
     let cgroups = host::cgroups_of_both()?;
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
+    let is_of_systemd = !state.systemd_scope.is_empty();
     let resources = Resources {
         devices: if matches!(cgroups, Cgroups::V2(_)) { resources.devices } else { Default::default() },
         memory: resources.memory.map(|memory| with_known_limit(*memory, &cgroups, &cgroup)).transpose()?,
-        cpu: resources.cpu.map(|cpu| with_known_quota(*cpu, &cgroups, &cgroup)),
+        cpu: resources.cpu.map(|cpu| with_known_quota(*cpu, &cgroups, &cgroup, is_of_systemd)),
         ..*resources
     };
     let limits = limits(&resources, &cgroups).map_err(|error| error.doing("update"))?;
+    if is_of_systemd {
+        systemd::update(&context.start, context.systemd_owner(), state.systemd_scope, properties(limits.writes))?;
+    }
     cgroup.update(&limits)
 }
 
@@ -65,15 +70,30 @@ fn with_known_limit<'a>(mut given: Memory, cgroups: &Cgroups<'_>, cgroup: &Cgrou
 }
 
 /// Version 2 has period and quota in one file, and takes a quota without a period, but not the other way round.
-fn with_known_quota<'a>(mut given: Cpu<'a>, cgroups: &Cgroups<'_>, cgroup: &Cgroup<'_>) -> &'a Cpu<'a> {
-    if matches!(cgroups, Cgroups::V2(_)) && given.period.is_some() && given.quota.is_none() {
-        given.quota = first_number(cgroup, "cpu.max");
+fn with_known_quota<'a>(
+    mut given: Cpu<'a>,
+    cgroups: &Cgroups<'_>,
+    cgroup: &Cgroup<'_>,
+    is_of_systemd: bool,
+) -> &'a Cpu<'a> {
+    if matches!(cgroups, Cgroups::V2(_)) {
+        if given.period.is_some() && given.quota.is_none() {
+            given.quota = first_number(cgroup, "cpu.max");
+        }
+        // The kernel keeps it by itself, but systemd is told both.
+        if is_of_systemd && given.quota.is_some() && given.period.is_none() {
+            given.period = number(cgroup, "cpu.max", 1).and_then(|period| period.try_into().ok());
+        }
     }
     memory::keep(given)
 }
 
 /// The first word of a file of version 2, if it is a number.
 fn first_number(cgroup: &Cgroup<'_>, file: &str) -> Option<i64> {
+    number(cgroup, file, 0)
+}
+
+fn number(cgroup: &Cgroup<'_>, file: &str, word: usize) -> Option<i64> {
     let mut buffer = [0; 64];
-    cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().nth(word)?.parse().ok()
 }

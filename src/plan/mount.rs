@@ -3,11 +3,14 @@
 
 use core::ffi::CStr;
 
+use super::idmap::{self, Idmap, Ids};
+use super::namespace::Namespaces;
 use super::{Path, cstr, path_below_root};
 use crate::error::{Error, Result};
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
+use crate::sys::namespace::kind;
 
 /// One mount to be made.
 #[derive(Clone, Copy)]
@@ -22,8 +25,14 @@ pub struct Mount<'a> {
     pub changes: &'a [Change],
     /// MOUNT_ATTR_* that a new file system is mounted with.
     pub attr: u64,
+    /// The ids in it are others: by which user namespace, from the plan's list, and whether in all of the tree.
+    pub idmap: Option<Idmap>,
+    /// The label of its root, for a file system that takes none as an option.
+    pub label: Option<&'a CStr>,
     /// Whether what lies at the destination is copied into the new file system first: `tmpcopyup`.
     pub copy_up: bool,
+    /// Whether a symbolic link at the destination is mounted upon, not followed: `dest-nofollow`.
+    pub nofollow: bool,
     /// Whether it becomes read-only only at the end, since something has to be made in it before.
     pub readonly_late: bool,
     /// The special part that the destination plays for what comes later.
@@ -41,7 +50,7 @@ pub struct Change {
 #[derive(Clone, Copy)]
 pub enum What<'a> {
     /// A tree of the host: `bind` or, recursive, `rbind`. A relative source is one of the bundle.
-    Bind { source: &'a CStr, recursive: bool },
+    Bind { source: &'a CStr, recursive: bool, link: Link },
     /// A file system of its own.
     Filesystem {
         fs: &'a CStr,
@@ -49,9 +58,24 @@ pub enum What<'a> {
         data: &'a [Datum<'a>],
         /// The data as mount(2) takes it, if it can.
         words: Option<&'a CStr>,
+        /// Whether the host's does, where the kernel refuses a new one: a sysfs in a user namespace.
+        or_hosts: bool,
     },
     /// The container's cgroups, in whatever layout the host has.
     Cgroup,
+    /// What is mounted there already, with other options.
+    Remount { data: &'a [Datum<'a>] },
+}
+
+/// What becomes of a bind mount's source that is a symbolic link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// What it points to is mounted.
+    Follow,
+    /// It is itself mounted: `src-nofollow`.
+    Mount,
+    /// One like it is made at the destination: `copy-symlink`.
+    Copy,
 }
 
 /// An option that the file system understands, not we: `size=64k`, or a flag.
@@ -71,6 +95,8 @@ pub struct Propagation {
 /// Destinations that later steps come back to by descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
+    /// `/`: what comes later goes into this.
+    Root,
     /// `/dev`: the device nodes are made in it.
     Dev,
     /// `/proc`.
@@ -94,14 +120,25 @@ enum Meaning {
     Bind {
         recursive: bool,
     },
-    CopyUp,
+    Idmap {
+        recursive: bool,
+    },
+    /// One of `flag`.
+    Flag(u8),
     /// A flag of the file system (a superblock flag, for fsconfig), given or taken back.
     Super {
         flag: &'static CStr,
         on: bool,
     },
-    /// Known, and refused until it is done.
-    Refused,
+}
+
+/// Options that stand for themselves.
+mod flag {
+    pub(super) const COPY_UP: u8 = 1 << 0;
+    pub(super) const REMOUNT: u8 = 1 << 1;
+    pub(super) const COPY_SYMLINK: u8 = 1 << 2;
+    pub(super) const SRC_NOFOLLOW: u8 = 1 << 3;
+    pub(super) const DEST_NOFOLLOW: u8 = 1 << 4;
 }
 
 const fn set(bits: u64) -> Meaning {
@@ -171,10 +208,15 @@ static OPTIONS: &[(&str, Meaning)] = &[
     // What the kernel says about a failing mount, fsopen(2) tells us, not the kernel log.
     ("silent", Meaning::Nothing), ("loud", Meaning::Nothing),
 
-    ("remount", Meaning::Refused),
-    ("idmap", Meaning::Refused), ("ridmap", Meaning::Refused),
-    ("tmpcopyup", Meaning::CopyUp),
-    ("copy-symlink", Meaning::Refused), ("src-nofollow", Meaning::Refused), ("dest-nofollow", Meaning::Refused),
+    // These are one for the whole file system anyway.
+    ("rsync", on(c"sync")), ("rasync", off(c"sync")), ("rdirsync", on(c"dirsync")),
+    ("rmand", on(c"mand")), ("rnomand", off(c"mand")),
+
+    ("remount", Meaning::Flag(flag::REMOUNT)),
+    ("idmap", Meaning::Idmap { recursive: false }), ("ridmap", Meaning::Idmap { recursive: true }),
+    ("tmpcopyup", Meaning::Flag(flag::COPY_UP)),
+    ("copy-symlink", Meaning::Flag(flag::COPY_SYMLINK)),
+    ("src-nofollow", Meaning::Flag(flag::SRC_NOFOLLOW)), ("dest-nofollow", Meaning::Flag(flag::DEST_NOFOLLOW)),
 ];
 
 /// What a mount is given when its `options` are absent (not when they are empty): what every engine writes for these.
@@ -189,38 +231,61 @@ static DEFAULTS: &[(&str, &[&str])] = &[
     ("/dev/cgroup", &["noexec", "nosuid", "strictatime"]),
 ];
 
-/// The names of all options that are taken, for the table's other readers.
+/// The names of all options, for the table's other readers.
 pub fn option_names() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().filter(|(_, meaning)| !matches!(meaning, Meaning::Refused)).map(|(name, _)| *name)
+    OPTIONS.iter().map(|(name, _)| *name)
 }
 
-/// The plan of all of them. A bind mount without a word on propagation gets the `default`, the rootfs's.
+/// What mounts depend on beside their own options.
+pub struct Surroundings<'s, 'a> {
+    /// Of the rootfs; a bind mount without a word on propagation gets the same.
+    pub propagation: Propagation,
+    pub linux: &'s spec::Linux<'a>,
+    pub namespaces: &'s Namespaces<'a>,
+    /// `linux.mountLabel`, as an option of a file system.
+    pub label: Option<Datum<'a>>,
+    /// Whether the caller has rights over the file systems of the host.
+    pub is_root: bool,
+}
+
+/// All of them.
+#[derive(Clone, Copy, Default)]
+pub struct Mounts<'a> {
+    /// In their order.
+    pub steps: &'a [Mount<'a>],
+    /// The user namespaces whose ids some of them show.
+    pub idmaps: &'a [Ids<'a>],
+}
+
+/// The plan of all of them.
 ///
 /// # Errors
 /// What the config has wrong, with its path.
-pub fn plan<'a>(mounts: &[spec::Mount<'a>], default: Propagation) -> Result<&'a [Mount<'a>]> {
+pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Result<Mounts<'a>> {
     let mut steps = Growing::new();
+    let mut idmaps = Growing::new();
     for (index, mount) in mounts.iter().enumerate() {
-        steps.push(one(index, mount, default)?);
+        steps.push(one(index, mount, around, &mut idmaps)?);
     }
     let steps = steps.finish();
     for at in 0..steps.len() {
         let (before, after) = steps.split_at_mut(at + 1);
         let step = &mut before[at];
         let is_filled = step.copy_up || step.role == Role::Dev || after.iter().any(|later| later.is_below(step));
-        step.readonly_late = is_filled && step.is_tmpfs() && step.attr & attr::RDONLY != 0;
+        let is_remount = matches!(step.what, What::Remount { .. });
+        step.readonly_late = (is_filled && step.is_tmpfs() || is_remount) && step.attr & attr::RDONLY != 0;
         if step.readonly_late {
             step.attr &= !attr::RDONLY;
         }
     }
-    Ok(steps)
+    Ok(Mounts { steps, idmaps: idmaps.finish() })
 }
 
 impl Mount<'_> {
     /// Whether it goes into what the other is mounted on.
     fn is_below(&self, other: &Mount<'_>) -> bool {
         let rest = self.destination.normal.strip_prefix(other.destination.normal);
-        rest.is_some_and(|rest| rest.starts_with('/'))
+        rest.is_some_and(|rest| rest.starts_with('/') || other.role == Role::Root)
     }
 
     /// Whether mount points can be made in it at all.
@@ -236,14 +301,15 @@ impl Mount<'_> {
 pub fn destination<'a>(index: usize, mount: &spec::Mount<'_>) -> Result<Path<'a>> {
     let wrong = |why: &str| Error::config(format_args!("mounts[{index}].destination"), format_args!("{why}"));
     let given = mount.destination.filter(|path| !path.is_empty()).ok_or_else(|| wrong("is required"))?;
-    let path = path_below_root(given).ok_or_else(|| wrong("contains a NUL byte"))?;
-    if path.normal == "/" { Err(wrong("a mount over the root is not supported yet")) } else { Ok(path) }
+    path_below_root(given).ok_or_else(|| wrong("contains a NUL byte"))
 }
 
 /// What the option words of one mount add up to.
 struct Collected<'a> {
     bind: Option<bool>,
-    copy_up: bool,
+    /// Whether in all of the tree, and the ids, if they are given in the option.
+    idmap: Option<(bool, Option<&'a str>)>,
+    flags: u8,
     attr: MountAttr,
     attr_recursive: MountAttr,
     propagation: Growing<'a, Propagation>,
@@ -251,22 +317,15 @@ struct Collected<'a> {
     data: Growing<'a, Datum<'a>>,
 }
 
-fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Result<Mount<'a>> {
+fn one<'a>(
+    index: usize,
+    mount: &spec::Mount<'a>,
+    around: &Surroundings<'_, 'a>,
+    idmaps: &mut Growing<'a, Ids<'a>>,
+) -> Result<Mount<'a>> {
     let wrong =
         |field: &str, why: core::fmt::Arguments<'_>| Error::config(format_args!("mounts[{index}].{field}"), why);
-    let refused = |field: &str| wrong(field, format_args!("not supported yet"));
     let destination = destination(index, mount)?;
-    if !mount.uid_mappings.is_empty() {
-        return Err(refused("uidMappings"));
-    }
-    if !mount.gid_mappings.is_empty() {
-        return Err(refused("gidMappings"));
-    }
-    let role = match destination.normal {
-        "/dev" => Role::Dev,
-        "/proc" => Role::Proc,
-        _ => Role::Other,
-    };
     let defaults = DEFAULTS.iter().find(|(path, _)| *path == destination.normal).map_or(&[][..], |(_, words)| words);
     let words = match &mount.options {
         Some(words) => &words[..],
@@ -274,37 +333,65 @@ fn one<'a>(index: usize, mount: &spec::Mount<'a>, default: Propagation) -> Resul
     };
     let kind = mount.kind.unwrap_or("");
     let collected = collect(index, words)?;
-    let copy_up = collected.copy_up;
     let bind = collected.bind.or((kind == "bind").then_some(false));
-
-    let what = if let Some(recursive) = bind {
+    let is_remount = collected.flags & flag::REMOUNT != 0;
+    let role = match destination.normal {
+        _ if is_remount => Role::Other,
+        "/" => Role::Root,
+        "/dev" => Role::Dev,
+        "/proc" => Role::Proc,
+        _ => Role::Other,
+    };
+    let copy_up = collected.flags & flag::COPY_UP != 0;
+    check_flags(kind, &collected, bind.is_some(), destination.normal)
+        .map_err(|why| wrong("options", format_args!("{why}")))?;
+    let idmap = idmap::plan(index, mount, collected.idmap, around, idmaps)?;
+    let mut label = None;
+    let what = if is_remount {
+        What::Remount { data: data(collected.supers, collected.data, None) }
+    } else if let Some(recursive) = bind {
         bind_source(index, mount, recursive, &collected)?
     } else {
         match kind {
             "" => return Err(wrong("type", format_args!("is required unless the mount is a bind mount"))),
             "cgroup" | "cgroup2" => cgroups(&collected).map_err(|why| wrong("options", format_args!("{why}")))?,
-            _ => filesystem(index, mount, kind, collected.supers, collected.data)?,
+            _ => {
+                let context = around.label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"));
+                if kind == "mqueue" {
+                    label = around.label.and_then(|label| label.value);
+                }
+                let data = data(collected.supers, collected.data, context);
+                let or_hosts = kind == "sysfs" && around.namespaces.has(kind::USER);
+                filesystem(index, mount, kind, data, [label.is_none(), or_hosts])?
+            }
         }
     };
-    if copy_up && (bind.is_some() || kind != "tmpfs") {
-        return Err(wrong("options", format_args!("tmpcopyup can be used only with tmpfs")));
-    }
     if role == Role::Proc && !may_be_proc(&what) {
         return Err(wrong("destination", format_args!("only procfs may be mounted on /proc")));
+    }
+    if role == Role::Root && matches!(what, What::Cgroup) {
+        return Err(wrong("destination", format_args!("the cgroups cannot be mounted on /")));
     }
     let attr = collected.attr_recursive.attr_set & !collected.attr.attr_clr | collected.attr.attr_set;
     let changes = match what {
         // A new file system is one mount, with its attributes from the start and private.
         What::Filesystem { .. } => changes(&[], collected.propagation.as_slice(), false),
         What::Cgroup => &[],
+        What::Remount { .. } => {
+            let mut top = collected.attr;
+            // At the end, for something may have to be made in there before.
+            top.attr_set &= !attr::RDONLY;
+            changes(&[(true, collected.attr_recursive), (false, top)], collected.propagation.as_slice(), true)
+        }
         What::Bind { recursive, .. } => {
-            let default = [default];
+            let default = [around.propagation];
             let given = collected.propagation.as_slice();
             let attrs = [(true, collected.attr_recursive), (false, collected.attr)];
             changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
         }
     };
-    Ok(Mount { index, destination, what, changes, attr, copy_up, readonly_late: false, role })
+    let nofollow = collected.flags & flag::DEST_NOFOLLOW != 0;
+    Ok(Mount { index, destination, what, changes, attr, idmap, label, copy_up, nofollow, readonly_late: false, role })
 }
 
 /// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same
@@ -332,13 +419,35 @@ fn may_be_proc(what: &What<'_>) -> bool {
         What::Filesystem { fs, .. } => *fs == c"proc",
         What::Bind { source, .. } => *source == c"/proc",
         What::Cgroup => false,
+        What::Remount { .. } => true,
     }
+}
+
+/// What goes with what, among the options that stand for themselves.
+fn check_flags(kind: &str, all: &Collected<'_>, bind: bool, destination: &str) -> Result<(), &'static str> {
+    let has = |flags: u8| all.flags & flags != 0;
+    let (copy_up, links) = (has(flag::COPY_UP), flag::COPY_SYMLINK | flag::SRC_NOFOLLOW);
+    let rules = [
+        (copy_up && (bind || kind != "tmpfs"), "tmpcopyup can be used only with tmpfs"),
+        (copy_up && destination == "/", "tmpcopyup on `/` is not supported"),
+        (
+            has(flag::COPY_SYMLINK) && has(flag::SRC_NOFOLLOW | flag::DEST_NOFOLLOW),
+            "`copy-symlink` is mutually exclusive with `src-nofollow` and `dest-nofollow`",
+        ),
+        (has(links) && !bind, "`copy-symlink` and `src-nofollow` are for bind mounts"),
+        (
+            has(flag::REMOUNT) && (all.idmap.is_some() || has(!flag::REMOUNT)),
+            "`remount` goes with none of the others that stand for themselves",
+        ),
+    ];
+    rules.iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, why)| Err(*why))
 }
 
 fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
     let mut all = Collected {
         bind: None,
-        copy_up: false,
+        idmap: None,
+        flags: 0,
         attr: MountAttr::default(),
         attr_recursive: MountAttr::default(),
         propagation: Growing::new(),
@@ -361,16 +470,13 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
             }
             Some(Meaning::Propagation(propagation)) => all.propagation.push(propagation),
             Some(Meaning::Bind { recursive }) => all.bind = Some(recursive || all.bind == Some(true)),
-            Some(Meaning::CopyUp) => all.copy_up = true,
+            Some(Meaning::Idmap { recursive }) => all.idmap = Some((recursive, None)),
+            Some(Meaning::Flag(flag)) => all.flags |= flag,
             Some(Meaning::Super { flag, on: true }) => all.supers.push(flag),
             Some(Meaning::Super { flag, on: false }) => {
                 let mut kept = Growing::new();
                 all.supers.as_slice().iter().copied().filter(|given| *given != flag).for_each(|given| kept.push(given));
                 all.supers = kept;
-            }
-            Some(Meaning::Refused) => return Err(wrong(format_args!("{word:?} is not supported yet"))),
-            None if word.starts_with("idmap=") || word.starts_with("ridmap=") => {
-                return Err(wrong(format_args!("{word:?} is not supported yet")));
             }
             // buildah writes an empty word for no option.
             None if word.is_empty() => {}
@@ -378,6 +484,10 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
             None if word.starts_with("x-") || word.starts_with("X-") => {}
             None => {
                 let (key, value) = match word.split_once('=') {
+                    Some((name @ ("idmap" | "ridmap"), ids)) => {
+                        all.idmap = Some((name == "ridmap", Some(ids)));
+                        continue;
+                    }
                     Some((key, value)) => (key, Some(value)),
                     None => (word, None),
                 };
@@ -422,26 +532,59 @@ fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: 
             format_args!("{word:?} is for a file system, a bind mount cannot have it"),
         ));
     }
-    Ok(What::Bind { source: cstr(source, format_args!("mounts[{index}].source"))?, recursive })
+    let link = match all.flags {
+        flags if flags & flag::COPY_SYMLINK != 0 => Link::Copy,
+        flags if flags & flag::SRC_NOFOLLOW != 0 => Link::Mount,
+        _ => Link::Follow,
+    };
+    Ok(What::Bind { source: cstr(source, format_args!("mounts[{index}].source"))?, recursive, link })
 }
 
 fn filesystem<'a>(
     index: usize,
     mount: &spec::Mount<'a>,
     kind: &'a str,
+    data: &'a [Datum<'a>],
+    [at_once, or_hosts]: [bool; 2],
+) -> Result<What<'a>> {
+    let source = cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?;
+    let words = words(data).filter(|_| at_once);
+    if words.is_none() && (is_long(source) || data.iter().any(Datum::is_long)) {
+        return Err(Error::config(
+            format_args!("mounts[{index}].options"),
+            format_args!("a value of more than 255 bytes goes only with others that have no comma, 4095 bytes in all"),
+        ));
+    }
+    Ok(What::Filesystem { fs: cstr(kind, format_args!("mounts[{index}].type"))?, source, data, words, or_hosts })
+}
+
+/// More than fsconfig(2) takes.
+#[must_use]
+pub fn is_long(value: &CStr) -> bool {
+    value.count_bytes() > 255
+}
+
+impl Datum<'_> {
+    /// More than fsconfig(2) takes.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        is_long(self.key) || self.value.is_some_and(is_long)
+    }
+}
+
+/// What the file system is told: its own words, the flags that it shares with all, and its label, unless it has one.
+fn data<'a>(
     supers: Growing<'a, &'static CStr>,
     mut data: Growing<'a, Datum<'a>>,
-) -> Result<What<'a>> {
-    for flag in supers.as_slice() {
-        data.push(Datum { key: flag, value: None });
+    label: Option<Datum<'a>>,
+) -> &'a [Datum<'a>] {
+    supers.as_slice().iter().for_each(|flag| data.push(Datum { key: flag, value: None }));
+    if let Some(label) = label
+        && !data.as_slice().iter().any(|datum| datum.key == label.key)
+    {
+        data.push(label);
     }
-    let data = data.finish();
-    Ok(What::Filesystem {
-        fs: cstr(kind, format_args!("mounts[{index}].type"))?,
-        source: cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?,
-        data,
-        words: words(data),
-    })
+    data.finish()
 }
 
 /// `key=value,flag`, unless a comma in a value would be taken for the end of it, or it is all too long.

@@ -198,8 +198,8 @@ fn maps<'a>(linux: &spec::Linux<'_>, caller: Option<&Caller>, user: &User<'_>) -
         _ => {
             let own = |id: fn(&Caller) -> u32, by| caller.map(|caller| (id(caller), by));
             Maps {
-                uid: map("uidMappings", linux.uid_mappings, own(|caller| caller.uid, By::Runtime))?,
-                gid: map("gidMappings", linux.gid_mappings, own(|caller| caller.gid, By::RuntimeWithoutGroups))?,
+                uid: map("linux.uidMappings", linux.uid_mappings, own(|caller| caller.uid, By::Runtime))?,
+                gid: map("linux.gidMappings", linux.gid_mappings, own(|caller| caller.gid, By::RuntimeWithoutGroups))?,
             }
         }
     };
@@ -223,26 +223,25 @@ fn written<'a>(ranges: &[[u32; 3]], by: By, own: Option<u32>) -> Map<'a> {
     Map { lines: ranges.iter().fold("", line), ranges: memory::copy(ranges), by, own }
 }
 
-/// That of the config. Who has no privileges may write a map of `own` id alone, in a certain way.
-fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Result<Map<'a>> {
+/// That of the config; `field` is where it stands. Who has no privileges may write a map of `own` id alone, in a certain
+/// way.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Result<Map<'a>> {
     if maps.is_empty() {
-        return Err(Error::config(
-            format_args!("linux.{field}"),
-            format_args!("is required with a new user namespace"),
-        ));
+        return Err(Error::config(format_args!("{field}"), format_args!("is required")));
     }
     if maps.len() > MAX_LINES {
         return Err(Error::config(
-            format_args!("linux.{field}"),
+            format_args!("{field}"),
             format_args!("{} mappings, the kernel takes no more than {MAX_LINES}", maps.len()),
         ));
     }
     let mut ranges: Growing<'_, [u32; 3]> = Growing::new();
     for (index, map) in maps.iter().enumerate() {
         let number = |name: &str, value: Option<u32>| {
-            value.ok_or_else(|| {
-                Error::config(format_args!("linux.{field}[{index}].{name}"), format_args!("is required"))
-            })
+            value.ok_or_else(|| Error::config(format_args!("{field}[{index}].{name}"), format_args!("is required")))
         };
         let inside = number("containerID", map.container_id)?;
         let outside = number("hostID", map.host_id)?;
@@ -250,7 +249,7 @@ fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Res
         // The last number is no id: it says "none".
         if size == 0 || inside.checked_add(size).is_none() || outside.checked_add(size).is_none() {
             return Err(Error::config(
-                format_args!("linux.{field}[{index}].size"),
+                format_args!("{field}[{index}].size"),
                 format_args!("{size} ids from {inside} and {outside} on are no range"),
             ));
         }
@@ -260,7 +259,7 @@ fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Res
         };
         if let Some(other) = ranges.as_slice().iter().position(meets) {
             return Err(Error::config(
-                format_args!("linux.{field}[{index}]"),
+                format_args!("{field}[{index}]"),
                 format_args!("has ids in common with {field}[{other}]"),
             ));
         }
@@ -275,7 +274,7 @@ fn map<'a>(field: &str, maps: &[spec::IdMapping], own: Option<(u32, By)>) -> Res
     let map = written(ranges, by, None);
     if map.lines.len() > MAX_TEXT {
         return Err(Error::config(
-            format_args!("linux.{field}"),
+            format_args!("{field}"),
             format_args!("the text for the kernel has {} bytes, it takes no more than {MAX_TEXT}", map.lines.len()),
         ));
     }

@@ -17,15 +17,12 @@ pub(super) enum Value<'v> {
     Flag(bool, &'static str),
 }
 
-/// A column: its name and what is in it.
-pub(super) type Column<'v> = (&'static str, Value<'v>);
-
 /// The page.
 pub(super) struct Page<'w> {
     form: Form<'w>,
-    /// Of the section: its name, unless it has been printed, and how wide its columns are.
+    /// Of the section: its name, unless it has been printed, and its columns.
     name: &'static str,
-    widths: &'static [usize],
+    columns: &'static str,
     open: bool,
 }
 
@@ -47,13 +44,14 @@ impl<'w> Page<'w> {
         } else {
             Form::People(out, Ok(()))
         };
-        Page { form, name: "", widths: &[], open: false }
+        Page { form, name: "", columns: "", open: false }
     }
 
-    /// Begins a list of rows. Columns are as wide as it says, the last one as it comes.
-    pub(super) fn section(&mut self, name: &'static str, widths: &'static [usize]) {
+    /// Begins a list of rows. Their columns have names, with a blank between them, and are as wide as it says behind the
+    /// name: `path:20 owner`.
+    pub(super) fn section(&mut self, name: &'static str, columns: &'static str) {
         self.close();
-        (self.name, self.widths, self.open) = (name, widths, true);
+        (self.name, self.columns, self.open) = (name, columns, true);
         if let Form::Json(writer) = &mut self.form {
             writer.name(name).open("[");
         }
@@ -68,17 +66,17 @@ impl<'w> Page<'w> {
         self.open = false;
     }
 
-    /// One row of the section.
-    pub(super) fn row(&mut self, columns: &[Column<'_>]) {
+    /// One row of the section, which may lack its last columns.
+    pub(super) fn row(&mut self, values: &[Value<'_>]) {
         match &mut self.form {
             Form::Json(writer) => {
                 writer.open("{");
-                columns.iter().for_each(|column| member(writer, column));
+                columns(self.columns).zip(values).for_each(|((name, _), value)| member(writer, name, value));
                 writer.close("}");
             }
             Form::People(out, result) => {
                 let name = core::mem::take(&mut self.name);
-                *result = result.and_then(|()| print(*out, name, columns, self.widths));
+                *result = result.and_then(|()| print(*out, name, self.columns, values));
             }
         }
     }
@@ -86,10 +84,9 @@ impl<'w> Page<'w> {
     /// A value that is alone.
     pub(super) fn one(&mut self, name: &'static str, value: Value<'_>) {
         self.close();
-        let column = (name, value);
         match &mut self.form {
-            Form::Json(writer) => member(writer, &column),
-            Form::People(out, result) => *result = result.and_then(|()| print(*out, name, &[column], &[])),
+            Form::Json(writer) => member(writer, name, &value),
+            Form::People(out, result) => *result = result.and_then(|()| print(*out, name, name, &[value])),
         }
     }
 
@@ -109,7 +106,15 @@ impl<'w> Page<'w> {
     }
 }
 
-fn member(writer: &mut Writer<'_>, (name, value): &Column<'_>) {
+/// The names of columns, and how wide they are.
+fn columns(columns: &'static str) -> impl Iterator<Item = (&'static str, usize)> {
+    columns.split(' ').map(|column| {
+        let (name, width) = column.split_once(':').unwrap_or((column, ""));
+        (name, width.parse().unwrap_or(0))
+    })
+}
+
+fn member(writer: &mut Writer<'_>, name: &str, value: &Value<'_>) {
     match value {
         Value::Text("") => {}
         Value::Text(text) => writer.member(name, *text),
@@ -120,11 +125,11 @@ fn member(writer: &mut Writer<'_>, (name, value): &Column<'_>) {
 }
 
 /// A line, unless there is nothing in it: the section's name, then the columns.
-fn print(out: &mut dyn fmt::Write, name: &str, columns: &[Column<'_>], widths: &[usize]) -> fmt::Result {
+fn print(out: &mut dyn fmt::Write, name: &str, names: &'static str, values: &[Value<'_>]) -> fmt::Result {
     // Blanks only come before something.
     let mut pending = MARGIN.saturating_sub(name.len()).max(1);
     let mut empty = true;
-    for (at, (_, value)) in columns.iter().enumerate() {
+    for ((_, width), value) in columns(names).zip(values) {
         let text = match value {
             Value::Text(text) => text,
             Value::Number(number) => memory::format(format_args!("{number}")),
@@ -134,7 +139,6 @@ fn print(out: &mut dyn fmt::Write, name: &str, columns: &[Column<'_>], widths: &
             Value::Flag(true, phrase) => phrase,
             Value::Flag(false, _) => "",
         };
-        let width = widths.get(at).copied().unwrap_or(0);
         if text.is_empty() {
             pending += if width > 0 { width + 2 } else { 0 };
             continue;
@@ -173,10 +177,10 @@ mod tests {
     fn the_same_for_people_and_programs() {
         let [text, json] = both(|page| {
             page.one("id", Value::Text("x"));
-            page.section("mounts", &[6, 4]);
-            page.row(&[("on", Value::Text("/")), ("type", Value::Text("")), ("options", Value::Words(&["a", "b"]))]);
-            page.row(&[("on", Value::Text("/longer")), ("late", Value::Flag(true, "late")), ("n", Value::Number(7))]);
-            page.section("none", &[]);
+            page.section("mounts", "on:6 late:4 options n");
+            page.row(&[Value::Text("/"), Value::Flag(false, "late"), Value::Words(&["a", "b"])]);
+            page.row(&[Value::Text("/longer"), Value::Flag(true, "late"), Value::Text(""), Value::Number(7)]);
+            page.section("none", "");
             page.one("rest", Value::Text("a\nb"));
         });
         let expected = "id              x\n\
@@ -186,7 +190,7 @@ mod tests {
         let json = jzon::parse(&json).expect("JSON");
         let expected = jzon::object! {
             id: "x",
-            mounts: [{ on: "/", options: ["a", "b"] }, { on: "/longer", late: true, n: 7 }],
+            mounts: [{ on: "/", late: false, options: ["a", "b"] }, { on: "/longer", late: true, n: 7 }],
             none: [],
             rest: "a\nb",
         };

@@ -11,6 +11,7 @@ mod weight;
 
 use core::fmt;
 
+use super::systemd::Unit;
 use crate::ebpf::Rule;
 use crate::error::{Error, Result};
 use crate::host::Cgroups;
@@ -28,6 +29,8 @@ pub struct Cgroup<'a> {
     pub path: &'a str,
     /// What it may use.
     pub limits: Limits<'a>,
+    /// The unit of systemd's that it is in, if systemd makes it: then its path is known only when that exists.
+    pub unit: Option<&'a Unit<'a>>,
     /// What of it the container may arrange by itself.
     pub delegation: Option<delegate::Delegation<'a>>,
 }
@@ -87,18 +90,19 @@ impl<'a> Write<'a> {
 /// A path or a limit that makes no sense, or that this host cannot enforce.
 pub fn cgroup<'a>(linux: Option<&Linux<'a>>, cgroups: &Cgroups<'_>, id: &'a str, managed: bool) -> Result<Cgroup<'a>> {
     if !managed {
-        return Ok(Cgroup { path: "", limits: Limits::default(), delegation: None });
+        return Ok(Cgroup { path: "", limits: Limits::default(), unit: None, delegation: None });
     }
     let path = path(linux.and_then(|linux| linux.cgroups_path), id)?;
     let limits = match linux.and_then(|linux| linux.resources) {
         Some(resources) => limits(resources, cgroups)?,
         None => Limits::default(),
     };
-    Ok(Cgroup { path: if matches!(cgroups, Cgroups::None) { "" } else { path }, limits, delegation: None })
+    let path = if matches!(cgroups, Cgroups::None) { "" } else { path };
+    Ok(Cgroup { path, limits, unit: None, delegation: None })
 }
 
 /// `linux.cgroupsPath`, or the id. A relative path is taken from the root, too; the systemd driver's
-/// `slice:prefix:name` is here a name like any other.
+/// `slice:prefix:name` (`plan/systemd.rs`) is here a name like any other.
 fn path<'a>(configured: Option<&'a str>, id: &'a str) -> Result<&'a str> {
     let given = configured.filter(|path| !path.is_empty()).unwrap_or(id);
     let wrong = |because| Error::config(format_args!("linux.cgroupsPath"), format_args!("{given:?} {because}"));

@@ -8,10 +8,12 @@ use core::fmt::{self, Display, Formatter};
 use super::device::{Device, LINKS};
 use super::hooks::{Hook, Hooks, STAGES};
 use super::identity::{Capabilities, User};
+use super::idmap::{Idmap, Ids};
 use super::label::Labels;
 use super::limits::{RESOURCES, Rlimit};
-use super::mount::{Change, Mount, Propagation, What};
+use super::mount::{Change, Link, Mount, Mounts, Propagation, What};
 use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
+use super::netdevice::NetDevice;
 use super::page::Page;
 use super::page::Value::{Flag, Number, Text, Words};
 use super::process::Process;
@@ -22,6 +24,7 @@ use super::scheduling::{
 };
 use super::seccomp::Listener;
 use super::sysctl::Sysctl;
+use super::systemd::{Property, Unit};
 use super::{Path, Plan, Root};
 use crate::ebpf::Rule;
 use crate::host::{Cgroups, Hierarchy};
@@ -60,6 +63,7 @@ impl Shown<'_> {
             root,
             mounts,
             devices,
+            net_devices,
             masked_paths,
             readonly_paths,
             hostname,
@@ -74,30 +78,36 @@ impl Shown<'_> {
         } = self.plan;
         page.one("id", Text(id));
         page.one("state", Text(self.state));
-        page.section("annotations", &[]);
+        page.section("annotations", "name value");
         for (name, value) in annotations.iter() {
-            page.row(&[("name", Text(name)), ("value", Text(value))]);
+            page.row(&[Text(name), Text(value)]);
         }
         fill_namespaces(page, namespaces);
         fill_cgroup(page, cgroup, self.cgroups);
         if let Some(score) = process.oom_score_adj {
             page.one("oomScoreAdj", Text(number(score)));
         }
+        page.section("netDevices", "device:15 name");
+        for NetDevice { host, name } in *net_devices {
+            page.row(&[Text(host), Text(name)]);
+        }
         page.one("keyring", Text(keyring.map_or("", text)));
         let Root { path, readonly, propagation, pivot } = root;
         page.one("root", Text(text(path)));
-        page.section("mounts", &[20, 8, 8]);
-        mounts.iter().for_each(|mount| fill_mount(page, mount));
-        page.section("devices", &[20, 1, 7, 4]);
+        let Mounts { steps, idmaps } = mounts;
+        fill_idmaps(page, idmaps);
+        page.section("mounts", "destination:20 type:8 source:8 options readonlyLate copyUp otherwise");
+        steps.iter().for_each(|mount| fill_mount(page, mount));
+        page.section("devices", "path:20 type:1 device:7 fileMode:4 owner");
         devices.iter().for_each(|device| fill_device(page, device));
-        page.section("links", &[20]);
+        page.section("links", "path:20 target");
         for (name, target) in &LINKS {
             let path = memory::format(format_args!("/dev/{}", text(name)));
-            page.row(&[("path", Text(path)), ("target", Text(text(target)))]);
+            page.row(&[Text(path), Text(text(target))]);
         }
-        page.section("sysctl", &[32]);
+        page.section("sysctl", "file:32 value");
         for Sysctl { name: _, file, value } in *sysctl {
-            page.row(&[("file", Text(text(file))), ("value", Text(value))]);
+            page.row(&[Text(text(file)), Text(value)]);
         }
         page.one("loopback", Flag(namespaces.new & kind::NETWORK != 0, "brought up"));
         page.one("hostname", Text(hostname.unwrap_or_default()));
@@ -105,23 +115,23 @@ impl Shown<'_> {
         if let Some(size) = process.terminal {
             let size =
                 size.map_or("", |(rows, columns)| memory::format(format_args!("{rows} rows, {columns} columns")));
-            page.section("terminal", &[]);
-            page.row(&[("path", Text("/dev/console")), ("size", Text(size))]);
+            page.section("terminal", "path size");
+            page.row(&[Text("/dev/console"), Text(size)]);
         }
         for (what, paths) in [("maskedPaths", masked_paths), ("readonlyPaths", readonly_paths)] {
-            page.section(what, &[]);
-            paths.iter().for_each(|path| page.row(&[("path", Text(text(path)))]));
+            page.section(what, "path");
+            paths.iter().for_each(|path| page.row(&[Text(text(path))]));
         }
-        page.section("enter", &[]);
+        page.section("enter", "how readonly propagation");
         page.row(&[
-            ("how", Text(if *pivot { "pivot_root" } else { "chroot" })),
-            ("readonly", Flag(*readonly, "read-only")),
-            ("propagation", Text(propagation_name(propagation))),
+            Text(if *pivot { "pivot_root" } else { "chroot" }),
+            Flag(*readonly, "read-only"),
+            Text(propagation_name(propagation)),
         ]);
         fill_process(page, process, *preserve_fds);
         if let Some(Listener { path, metadata }) = listener {
-            page.section("listener", &[]);
-            page.row(&[("path", Text(path)), ("metadata", Text(metadata.unwrap_or("")))]);
+            page.section("listener", "path metadata");
+            page.row(&[Text(path), Text(metadata.unwrap_or(""))]);
         }
         fill_hooks(page, hooks);
     }
@@ -129,7 +139,7 @@ impl Shown<'_> {
 
 /// By their stages, which are not all at the end.
 fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
-    page.section("hooks", &[15]);
+    page.section("hooks", "stage:15 path args env timeout");
     for (stage, (name, _)) in hooks.all().zip(STAGES) {
         for Hook { path, args, env, timeout } in stage {
             let [args, env] = [args, env].map(|words| {
@@ -138,13 +148,7 @@ fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
                 &*texts.finish()
             });
             let timeout = timeout.map_or("", |seconds| memory::format(format_args!("at most {seconds} s")));
-            page.row(&[
-                ("stage", Text(name)),
-                ("path", Text(text(path))),
-                ("args", Words(args)),
-                ("env", Words(env)),
-                ("timeout", Text(timeout)),
-            ]);
+            page.row(&[Text(name), Text(text(path)), Words(args), Words(env), Text(timeout)]);
         }
     }
     for (name, path) in ["hooksStdout", "hooksStderr"].into_iter().zip(hooks.output) {
@@ -154,16 +158,16 @@ fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
 
 fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
     let Namespaces { new, join, maps, time_offsets } = namespaces;
-    page.section("namespaces", &[8, 6]);
+    page.section("namespaces", "type:8 how:6 path");
     for (name, _) in KINDS.iter().filter(|(_, kind)| new & kind != 0) {
-        page.row(&[("type", Text(name)), ("how", Text("new"))]);
+        page.row(&[Text(name), Text("new")]);
     }
     for Join { kind, path, index: _ } in *join {
-        page.row(&[("type", Text(name(*kind))), ("how", Text("joined")), ("path", Text(text(path)))]);
+        page.row(&[Text(name(*kind)), Text("joined"), Text(text(path))]);
     }
-    page.section("timeOffsets", &[]);
+    page.section("timeOffsets", "offset");
     for line in time_offsets.unwrap_or("").lines() {
-        page.row(&[("offset", Text(line))]);
+        page.row(&[Text(line)]);
     }
     let Some(Maps { uid, gid }) = maps else { return };
     for (field, map, helper) in [("uidMappings", uid, "newuidmap"), ("gidMappings", gid, "newgidmap")] {
@@ -174,14 +178,14 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
             By::Helper => helper,
         };
         let own = own.map_or("", |own| memory::format(format_args!("or 0 {own} 1")));
-        page.section(field, &[10, 10, 10]);
+        page.section(field, "containerID:10 hostID:10 size:10 by otherwise");
         for [inside, outside, size] in *ranges {
             page.row(&[
-                ("containerID", Number(u64::from(*inside))),
-                ("hostID", Number(u64::from(*outside))),
-                ("size", Number(u64::from(*size))),
-                ("by", Text(by)),
-                ("otherwise", Text(own)),
+                Number(u64::from(*inside)),
+                Number(u64::from(*outside)),
+                Number(u64::from(*size)),
+                Text(by),
+                Text(own),
             ]);
         }
     }
@@ -189,24 +193,29 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
 
 /// In every hierarchy the directory; then what is written, by the names of the files.
 fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) {
-    let Cgroup { path, limits, delegation } = cgroup;
+    let Cgroup { path, limits, unit, delegation } = cgroup;
+    let mut path = *path;
+    if let Some(Unit { name, subgroup, properties }) = unit {
+        page.one("systemdUnit", Text(name));
+        page.section("properties", "name:24 value");
+        for Property { name, value, optional: _ } in *properties {
+            page.row(&[Text(name), Text(memory::format(format_args!("{value}")))]);
+        }
+        // Where that is shows when systemd has made it.
+        path = memory::format(format_args!("/.../{name}/{subgroup}")).trim_end_matches('/');
+    }
     let Limits { writes, devices } = limits;
     let hierarchies = if path.is_empty() { &[][..] } else { cgroups.hierarchies() };
     let file = |hierarchy: &Hierarchy<'_>, path: &str, file: &str| {
         memory::format(format_args!("{}{path}/{file}", text(hierarchy.mount)))
     };
-    page.section("cgroup", &[]);
+    page.section("cgroup", "directory");
     for hierarchy in hierarchies {
-        page.row(&[("directory", Text(file(hierarchy, path, "").trim_end_matches('/')))]);
+        page.row(&[Text(file(hierarchy, path, "").trim_end_matches('/'))]);
     }
-    page.section("resources", &[46, 12]);
+    page.section("resources", "file:46 value:12 field otherwise");
     let mut row = |file: &str, value: &str, field: &str, otherwise: &str| {
-        page.row(&[
-            ("file", Text(file)),
-            ("value", Text(value)),
-            ("field", Text(field)),
-            ("otherwise", Text(otherwise)),
-        ]);
+        page.row(&[Text(file), Text(value), Text(field), Text(otherwise)]);
     };
     for hierarchy in hierarchies {
         let v2 = matches!(cgroups, Cgroups::V2(_));
@@ -243,19 +252,35 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
     }
     if let Some(Delegation { below, owner }) = delegation {
         let (uid, gid) = owner.unwrap_or((0, 0));
-        page.section("delegation", &[]);
+        page.section("delegation", "below uid gid");
         let below = if below.is_empty() { "." } else { below };
-        page.row(&[("below", Text(below)), ("uid", Number(uid.into())), ("gid", Number(gid.into()))]);
+        page.row(&[Text(below), Number(uid.into()), Number(gid.into())]);
     }
     let Some(Devices { rules, program }) = devices else { return };
-    page.section("deviceRules", &[5]);
+    page.section("deviceRules", "rule:5 devices");
     for rule in *rules {
         let Rule { allow, kind: _, major: _, minor: _, access: _ } = rule;
         let which = memory::format(format_args!("{rule}"));
-        page.row(&[("rule", Text(if *allow { "allow" } else { "deny" })), ("devices", Text(which))]);
+        page.row(&[Text(if *allow { "allow" } else { "deny" }), Text(which)]);
     }
     let length = memory::format(format_args!("{} instructions", program.len()));
     page.one("deviceProgram", Text(if program.is_empty() { "" } else { length }));
+}
+
+/// User namespaces that exist for the ids of mounts.
+fn fill_idmaps(page: &mut Page<'_>, idmaps: &[Ids<'_>]) {
+    page.section("idmaps", "map:2 type:4 ids");
+    for (place, ids) in (0..).zip(idmaps) {
+        let mut row = |kind, ids| page.row(&[Number(place), Text(kind), Text(ids)]);
+        match ids {
+            Ids::Joined(path) => row("path", text(path)),
+            Ids::Maps(Maps { uid, gid }) => {
+                for (kind, Map { lines, ranges: _, by: _, own: _ }) in [("uid", uid), ("gid", gid)] {
+                    lines.lines().for_each(|line| row(kind, line));
+                }
+            }
+        }
+    }
 }
 
 fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
@@ -265,17 +290,26 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         what,
         changes,
         attr,
+        idmap,
+        label,
         copy_up,
+        nofollow,
         readonly_late,
         role: _,
     } = mount;
     let (kind, source, data) = match what {
-        What::Bind { source, recursive } => (if *recursive { "rbind" } else { "bind" }, text(source), &[][..]),
-        What::Filesystem { fs, source, data, words: _ } => (text(fs), text(source), *data),
+        What::Bind { source, recursive, link: _ } => (if *recursive { "rbind" } else { "bind" }, text(source), &[][..]),
+        What::Filesystem { fs, source, data, words: _, or_hosts: _ } => (text(fs), text(source), *data),
         What::Cgroup => ("cgroup", "", &[][..]),
+        What::Remount { data } => ("remount", "", *data),
+    };
+    let (link, or_hosts) = match *what {
+        What::Bind { link, .. } => (link, false),
+        What::Filesystem { or_hosts, .. } => (Link::Follow, or_hosts),
+        _ => (Link::Follow, false),
     };
     let mut options = Growing::new();
-    if !matches!(what, What::Bind { .. }) {
+    if matches!(what, What::Filesystem { .. } | What::Cgroup) {
         attr_words(&mut options, false, &MountAttr { attr_set: *attr, ..MountAttr::default() });
     }
     for Change { recursive, attr } in *changes {
@@ -285,13 +319,27 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         let (key, value) = (text(datum.key), datum.value.map(text));
         options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
     }
+    for (given, word) in
+        [(link == Link::Copy, "copy-symlink"), (link == Link::Mount, "src-nofollow"), (*nofollow, "dest-nofollow")]
+    {
+        if given {
+            options.push(word);
+        }
+    }
+    if let Some(Idmap { place, recursive }) = idmap {
+        options.push(memory::format(format_args!("{}idmap={place}", if *recursive { "r" } else { "" })));
+    }
+    if let Some(label) = label {
+        options.push(memory::format(format_args!("label={}", text(label))));
+    }
     page.row(&[
-        ("destination", Text(normal)),
-        ("type", Text(kind)),
-        ("source", Text(source)),
-        ("options", Words(options.as_slice())),
-        ("readonlyLate", Flag(*readonly_late, "(ro at the end)")),
-        ("copyUp", Flag(*copy_up, "(with a copy of what is there)")),
+        Text(normal),
+        Text(kind),
+        Text(source),
+        Words(options.as_slice()),
+        Flag(*readonly_late, "(ro at the end)"),
+        Flag(*copy_up, "(with a copy of what is there)"),
+        Text(if or_hosts { "(or the host's)" } else { "" }),
     ]);
 }
 
@@ -304,11 +352,11 @@ fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {
     };
     let numbers = memory::format(format_args!("{}:{}", major(*dev), minor(*dev)));
     page.row(&[
-        ("path", Text(normal)),
-        ("type", Text(kind)),
-        ("device", Text(numbers)),
-        ("fileMode", Text(octal(*mode))),
-        ("owner", Text(memory::format(format_args!("{uid}:{gid}")))),
+        Text(normal),
+        Text(kind),
+        Text(numbers),
+        Text(octal(*mode)),
+        Text(memory::format(format_args!("{uid}:{gid}"))),
     ]);
 }
 
@@ -331,24 +379,24 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
         oom_score_adj: _,
     } = process;
     fill_scheduling(page, scheduling);
-    page.section("rlimits", &[10, 10]);
+    page.section("rlimits", "type:10 soft:10 hard");
     for Rlimit { resource, soft, hard, index: _ } in *rlimits {
         let kind = RESOURCES.get(*resource as usize).unwrap_or(&"?");
-        page.row(&[("type", Text(kind)), ("soft", Text(limit(*soft))), ("hard", Text(limit(*hard)))]);
+        page.row(&[Text(kind), Text(limit(*soft)), Text(limit(*hard))]);
     }
     page.one("cwd", Text(text(cwd)));
     let User { uid, gid, groups, keep_groups, umask } = user;
-    page.section("user", &[]);
+    page.section("user", "ids additionalGids keepGroups umask");
     let mut more = Growing::new();
     groups.iter().for_each(|group| more.push(number(*group)));
     page.row(&[
-        ("ids", Text(memory::format(format_args!("{uid}:{gid}")))),
-        ("additionalGids", Words(more.as_slice())),
-        ("keepGroups", Flag(*keep_groups, "and the caller's groups")),
-        ("umask", Text(memory::format(format_args!("umask {}", octal(*umask))))),
+        Text(memory::format(format_args!("{uid}:{gid}"))),
+        Words(more.as_slice()),
+        Flag(*keep_groups, "and the caller's groups"),
+        Text(memory::format(format_args!("umask {}", octal(*umask)))),
     ]);
     let Capabilities { bounding, effective, inheritable, permitted, ambient } = capabilities;
-    page.section("capabilities", &[11]);
+    page.section("capabilities", "set:11 names");
     for (set, bits) in [
         ("bounding", bounding),
         ("effective", effective),
@@ -358,23 +406,23 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     ] {
         let mut names = Growing::new();
         Capabilities::names(*bits).for_each(|name| names.push(memory::format(format_args!("{name}"))));
-        page.row(&[("set", Text(set)), ("names", Words(names.as_slice()))]);
+        page.row(&[Text(set), Words(names.as_slice())]);
     }
     page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
     if let Some(Filter { program, flags }) = seccomp {
         let mut names = Growing::new();
         push_names(&mut names, filter_flag::NAMES, *flags);
         let length = memory::format(format_args!("{} instructions", program.len()));
-        page.section("seccomp", &[]);
-        page.row(&[("program", Text(length)), ("flags", Words(names.as_slice()))]);
+        page.section("seccomp", "program flags");
+        page.row(&[Text(length), Words(names.as_slice())]);
     }
     let Labels { apparmor, selinux } = labels;
     page.one("apparmor", Text(apparmor.map_or("", text)));
     page.one("selinux", Text(selinux.map_or("", text)));
     let last = memory::format(format_args!("3 to {}", 2 + preserve_fds));
     page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
-    page.section("env", &[]);
-    env.iter().for_each(|entry| page.row(&[("entry", Text(text(entry)))]));
+    page.section("env", "entry");
+    env.iter().for_each(|entry| page.row(&[Text(text(entry))]));
     page.one("listens", Flag(*listens, "LISTEN_PID of its own"));
     page.one("home", Flag(!has_home, "HOME from the container's passwd file"));
     page.one("path", Text(path));
@@ -404,8 +452,8 @@ fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
             words.push(memory::format(format_args!("nice={nice}")));
         }
         push_names(&mut words, &FLAGS, flags as u32);
-        page.section("scheduler", &[]);
-        page.row(&[("policy", Text(word(&POLICIES, policy))), ("options", Words(words.as_slice()))]);
+        page.section("scheduler", "policy options");
+        page.row(&[Text(word(&POLICIES, policy)), Words(words.as_slice())]);
     }
     if let Some(priority) = io_priority {
         let class = word(&IO_CLASSES, priority >> 13);
@@ -418,8 +466,8 @@ fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
         for node in (0..nodes.len() * 64).filter(|bit| nodes[bit / 64] >> (bit % 64) & 1 != 0) {
             words.push(memory::format(format_args!("node={node}")));
         }
-        page.section("memoryPolicy", &[]);
-        page.row(&[("mode", Text(word(&MEMORY_MODES, mode & 0xff))), ("options", Words(words.as_slice()))]);
+        page.section("memoryPolicy", "mode options");
+        page.row(&[Text(word(&MEMORY_MODES, mode & 0xff)), Words(words.as_slice())]);
     }
     page.one("personality", Text(personality.map_or("", |domain| word(&PERSONALITIES, domain))));
 }

@@ -60,7 +60,7 @@ impl Rootfs<'_> {
                 file::symlinkat(hierarchy.name, tmpfs.as_fd(), link).map_err(wrong("symlink"))?;
             }
         }
-        self.go_to_dev()?;
+        self.ground.go_to_dev()?;
         // All of it at once: nobody but us is in this namespace yet.
         let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
         if attr.is_empty() { Ok(()) } else { mount_setattr(tmpfs.as_fd(), true, &attr).map_err(wrong("mount_setattr")) }

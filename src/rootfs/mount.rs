@@ -4,31 +4,86 @@ use core::ffi::CStr;
 
 use super::{Ground, Place, make_in};
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Datum, Mount, What};
+use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
-use crate::sys::mount::{FsContext, attr, mount_in_cwd, mount_setattr};
+use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.
-    pub(super) fn bind(&mut self, mount: &Mount<'_>) -> Result<()> {
+    pub(super) fn bind(&mut self, mount: &Mount<'_>, link: Link) -> Result<Option<OwnedFd>> {
         let tree = self.binds.trees.take(mount.index).ok_or_else(|| failed(mount, "open_tree", Errno::BADF))?;
+        if link == Link::Copy && kind_of(mount, tree.as_fd())? == FileType::Symlink {
+            return self.copy_link(mount, tree.as_fd()).map(|()| None);
+        }
         change(mount, tree.as_fd())?;
-        let place = match self.root().resolve(mount.destination.given) {
-            Err(Errno::NOENT) => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
-            target => Place::At(target.map_err(|errno| failed(mount, "openat2", errno))?),
+        let place = match self.existing_target(mount)? {
+            None => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
+            Some(target) => Place::At(target),
         };
-        attach(mount, tree.as_fd(), &place)
+        attach(mount, tree.as_fd(), &place)?;
+        Ok(Some(tree))
+    }
+
+    /// What is at the destination; none if nothing is, unless it has to be there.
+    fn existing_target(&self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
+        let path = mount.destination.given;
+        if mount.nofollow {
+            let target = self.root().resolve_nofollow(path).map_err(|errno| failed(mount, "openat2", errno))?;
+            let kind = file::fs_type(target.as_fd()).map_err(|errno| failed(mount, "fstatfs", errno))?;
+            if matches!(kind, file::magic::PROC | file::magic::SYSFS | file::magic::DEVPTS) {
+                let path = mount.destination.normal;
+                return Err(Error::says(format_args!("override of the mount destination `{path}` is not allowed")));
+            }
+            return Ok(Some(target));
+        }
+        match self.root().resolve(path) {
+            Err(Errno::NOENT) => Ok(None),
+            target => target.map(Some).map_err(|errno| failed(mount, "openat2", errno)),
+        }
+    }
+
+    /// Makes a link like the source at the destination.
+    fn copy_link(&self, mount: &Mount<'_>, source: BorrowedFd<'_>) -> Result<()> {
+        let wrong = |doing| move |errno| failed(mount, doing, errno);
+        let mut buffers = [[0; 4096]; 2];
+        let [target, there] = &mut buffers;
+        let target = file::readlinkat(source, c"", target).map_err(wrong("readlink"))?;
+        let target =
+            core::str::from_utf8(target).ok().and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
+        let parent = self.root().parent_or_make(mount.destination.given).map_err(wrong("openat2"))?;
+        let (parent, name) = parent.ok_or_else(|| failed(mount, "symlink", Errno::INVAL))?;
+        match file::symlinkat(target, parent.as_fd(), name) {
+            Err(Errno::EXIST) => {}
+            made => return made.map_err(wrong("symlink")),
+        }
+        if file::readlinkat(parent.as_fd(), name, there) == Ok(target.to_bytes()) {
+            return Ok(());
+        }
+        let path = mount.destination.normal;
+        Err(Error::says(format_args!("symlink `{path}` already exists with a different content")))
+    }
+
+    /// Changes what is mounted already; the mount.
+    pub(super) fn remount(&self, mount: &Mount<'_>, data: &[Datum<'_>]) -> Result<OwnedFd> {
+        let target = self.root().resolve(mount.destination.given).map_err(|errno| failed(mount, "openat2", errno))?;
+        if !data.is_empty() {
+            let context = FsContext::pick(target.as_fd()).map_err(|errno| failed(mount, "fspick", errno))?;
+            data.iter().try_for_each(|datum| set(mount, &context, datum))?;
+            context.reconfigure().map_err(|errno| failed(mount, "remount", errno))?;
+        }
+        change(mount, target.as_fd())?;
+        Ok(target)
     }
 
     /// Makes a file system of its own; its root, unless mount(2) attached it at once.
     pub(super) fn filesystem(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
-        let What::Filesystem { fs, source, data, words } = mount.what else { return Ok(None) };
+        let What::Filesystem { fs, source, data, words, or_hosts } = mount.what else { return Ok(None) };
         let place = match (fs.to_bytes(), self.in_ours(mount.destination.normal)) {
             // An image must not lead these two astray by a link (CVE-2019-19921).
-            (b"proc" | b"sysfs", _) => Place::At(self.plain_target(mount)?),
-            (_, Some((directory, name))) => {
+            (b"proc" | b"sysfs", _) if !mount.nofollow => Place::At(self.plain_target(mount)?),
+            (_, Some((directory, name))) if !mount.nofollow => {
                 make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
                 // If it fails, the long way knows why.
                 if words.is_some_and(|words| at_once(mount, name, words).is_ok()) {
@@ -36,18 +91,29 @@ impl Ground {
                 }
                 Place::In(directory, name)
             }
-            _ => return self.on_target(mount, fs, source, data),
+            _ => return self.on_target(mount).map(Some),
         };
-        let context = configure(mount, fs, source, data)?;
-        finish(mount, context, &place).map(Some)
+        let made = configure(mount, fs, source, data).and_then(|context| self.finish(mount, context, &place));
+        match made {
+            // A user namespace whose network is the host's may not mount one.
+            Err(error) if or_hosts && (error.is(Errno::PERM) || error.is(Errno::BUSY)) => {
+                host_sysfs(mount, &place).map(Some)
+            }
+            made => made.map(Some),
+        }
     }
 
     /// The general case: a path of the rootfs.
-    fn on_target(&self, mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<Option<OwnedFd>> {
-        let existing = match self.root().resolve(mount.destination.given) {
-            Err(Errno::NOENT) => None,
-            target => Some(target.map_err(|errno| failed(mount, "openat2", errno))?),
+    fn on_target(&self, mount: &Mount<'_>) -> Result<OwnedFd> {
+        let What::Filesystem { fs, source, data, words, .. } = mount.what else {
+            return Err(failed(mount, "mount", Errno::INVAL));
         };
+        let existing = self.existing_target(mount)?;
+        if let Some(words) = words
+            && (is_long(source) || data.iter().any(Datum::is_long))
+        {
+            return self.with_long_words(mount, existing, words);
+        }
         let context = configure(mount, fs, source, data)?;
         // A tmpfs over a directory that is there takes its mode, as people expect of /tmp.
         if let Some(target) = &existing
@@ -63,7 +129,49 @@ impl Ground {
             Some(target) => Place::At(target),
             None => self.place(&mount.destination, Make::Directory)?,
         };
-        finish(mount, context, &place).map(Some)
+        self.finish(mount, context, &place)
+    }
+
+    /// By mount(2), which takes more words than fsconfig(2): a page. Its flags go with it, but for those that it knows
+    /// of file systems only. It takes no descriptor, but the current directory.
+    fn with_long_words(&self, mount: &Mount<'_>, existing: Option<OwnedFd>, words: &CStr) -> Result<OwnedFd> {
+        const LATER: u64 = attr::RDONLY | attr::NOSYMFOLLOW;
+        let What::Filesystem { fs, source, .. } = mount.what else { return Err(failed(mount, "mount", Errno::INVAL)) };
+        let target = match existing {
+            Some(target) => target,
+            None => {
+                let made = self.root().resolve_or_make(mount.destination.given, Make::Directory);
+                made.map_err(|errno| failed(mount, "mkdir", errno))?
+            }
+        };
+        process::fchdir(target.as_fd())
+            .and_then(|()| mount_in_cwd(source, c".", fs, mount.attr & !LATER, words))
+            .map_err(|errno| failed(mount, "mount", errno))?;
+        self.go_to_dev()?;
+        let tree = self.root().resolve(mount.destination.given).map_err(|errno| failed(mount, "openat2", errno))?;
+        if mount.attr & LATER != 0 {
+            let attr = MountAttr { attr_set: mount.attr & LATER, ..MountAttr::default() };
+            mount_setattr(tree.as_fd(), false, &attr).map_err(|errno| failed(mount, "mount_setattr", errno))?;
+        }
+        change(mount, tree.as_fd())?;
+        Ok(tree)
+    }
+
+    /// The file system as configured becomes a mount in its place.
+    fn finish(&self, mount: &Mount<'_>, context: FsContext, place: &Place<'_>) -> Result<OwnedFd> {
+        let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
+        change(mount, tree.as_fd())?;
+        if let Some(label) = mount.label {
+            file::set_selinux_label(tree.as_fd(), label).map_err(|errno| failed(mount, "label", errno))?;
+        }
+        if mount.copy_up
+            && let Place::At(target) = place
+        {
+            super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
+        }
+        super::idmap::apply(mount, &self.binds.ids, tree.as_fd())?;
+        attach(mount, tree.as_fd(), place)?;
+        Ok(tree)
     }
 
     /// A directory reached without any link.
@@ -89,6 +197,7 @@ fn at_once(mount: &Mount<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
         What::Filesystem { fs, source, .. }
             if mount.destination.normal.starts_with("/dev/")
                 && mount.changes.is_empty()
+                && mount.idmap.is_none()
                 && !mount.copy_up
                 && !mount.readonly_late =>
         {
@@ -110,15 +219,19 @@ fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) ->
     Ok(context)
 }
 
-/// The file system as configured becomes a mount in its place.
-fn finish(mount: &Mount<'_>, context: FsContext, place: &Place<'_>) -> Result<OwnedFd> {
-    let tree = context.mount(mount.attr).map_err(|errno| failed(mount, "fsmount", errno))?;
-    change(mount, tree.as_fd())?;
-    if mount.copy_up
-        && let Place::At(target) = place
-    {
-        super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
+/// The host's, with all that is mounted there, in place of one of the container's own. What is below is read-only in any
+/// case: there may be cgroups of the user's that are not the container's (CVE-2023-25809).
+fn host_sysfs(mount: &Mount<'_>, place: &Place<'_>) -> Result<OwnedFd> {
+    let wrong = |doing| move |errno| failed(mount, doing, errno);
+    let tree = open_tree_clone(CWD, c"/sys", true).map_err(wrong("open_tree"))?;
+    let attr_set = mount.attr & !attr::ATIME | attr::RDONLY;
+    let all = MountAttr { attr_set, ..MountAttr::default() };
+    mount_setattr(tree.as_fd(), true, &all).map_err(wrong("mount_setattr"))?;
+    if mount.attr & attr::RDONLY == 0 {
+        let top = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), false, &top).map_err(wrong("mount_setattr"))?;
     }
+    change(mount, tree.as_fd())?;
     attach(mount, tree.as_fd(), place)?;
     Ok(tree)
 }
@@ -166,8 +279,12 @@ fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<
 
 /// A bind mount's target is made like its source: a directory, or a file for anything else.
 fn what_to_make(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<Make> {
+    Ok(if kind_of(mount, tree)? == FileType::Directory { Make::Directory } else { Make::File })
+}
+
+fn kind_of(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<FileType> {
     let stat = file::fstat(tree).map_err(|errno| failed(mount, "fstat", errno))?;
-    Ok(if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { Make::Directory } else { Make::File })
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
 fn subject(mount: &Mount<'_>) -> &'static str {

@@ -18,12 +18,9 @@ impl Rootfs<'_> {
         if self.in_its_place {
             mount::move_mount_to(self.root_fd(), CWD, c"/").context("move_mount", "the rootfs")?;
         }
-        // Read-only only now, for until now mount points had to be made in them.
-        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
-        for tree in self.readonly.iter() {
-            mount_setattr(tree, false, &readonly).context("make read-only", "a tmpfs")?;
-        }
+        self.ground.make_readonly_late()?;
         if root.readonly {
+            let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
             mount_setattr(self.root_fd(), false, &readonly).context("make read-only", "/")?;
         }
         if !root.pivot {

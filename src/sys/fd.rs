@@ -177,6 +177,11 @@ pub fn dup_to_standard(fd: impl AsFd, number: RawFd) -> Result<()> {
         .map(drop)
 }
 
+/// Closes every descriptor there is, the standard ones too: for a process that does nothing from now on but wait.
+pub fn close_everything() {
+    close_run(0, RawFd::MAX);
+}
+
 /// Marks everything from `first` on close-on-exec, whoever left it open.
 ///
 /// # Errors
@@ -257,6 +262,13 @@ impl FdList {
         let fd = *self.0.as_slice().get(index)?;
         // SAFETY: ours until `take` or `drop`, which need the list mutably.
         (fd != FdList::NONE).then(|| unsafe { borrow(fd) })
+    }
+
+    /// Another descriptor of what is at a place.
+    #[must_use]
+    pub fn duplicate(&self, index: usize) -> Option<OwnedFd> {
+        let fd = self.get(index)?;
+        call("fcntl", || rustix::io::fcntl_dupfd_cloexec(fd, 3)).ok().map(OwnedFd::from)
     }
 
     /// All that are there.

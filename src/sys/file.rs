@@ -156,6 +156,26 @@ pub fn fs_type_at(path: &CStr) -> Result<u32> {
     call("statfs", || rustix::fs::statfs(path)).map(|fs| fs.f_type as u32)
 }
 
+/// statfs(2): the magic number of the file system that something is on.
+///
+/// # Errors
+/// The kernel's.
+pub fn fs_type(file: BorrowedFd<'_>) -> Result<u32> {
+    call("fstatfs", || rustix::fs::fstatfs(file)).map(|fs| fs.f_type as u32)
+}
+
+/// Sets the label of SELinux of a directory.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_selinux_label(dir: BorrowedFd<'_>, label: &CStr) -> Result<()> {
+    // That of a mount which has just been made is a mere path.
+    let dir = openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+    call("fsetxattr", || {
+        rustix::fs::fsetxattr(&dir, c"security.selinux", label.to_bytes(), rustix::fs::XattrFlags::empty())
+    })
+}
+
 /// The magic numbers of statfs(2) that we look for.
 pub mod magic {
     /// procfs.

@@ -213,76 +213,89 @@ pub fn sort<T: Ord + Copy>(items: &mut [T]) {
 
 /// A sequence of unknown length that grows in the arena; what it outgrows stays behind there.
 pub struct Growing<'a, T: Copy> {
-    start: NonNull<T>,
-    used: usize,
-    room: usize,
-    items: PhantomData<&'a mut [T]>,
+    items: Items,
+    kind: PhantomData<&'a mut [T]>,
 }
 
-/// A larger place for `used` bytes, with them in it: the same, if nobody has taken what follows it. Once for all types.
-#[inline(never)]
-fn grow(start: *mut u8, used: usize, room: usize, align: usize) -> *mut u8 {
-    if ARENA.extend(start as usize + used, room - used) {
-        return start;
+/// Items of whatever type: their number, and for how many there is room at `start`.
+struct Items {
+    start: NonNull<u8>,
+    used: usize,
+    room: usize,
+}
+
+impl Items {
+    /// The place of one more, of this size and alignment, which all of them have. Once for all types.
+    #[inline(never)]
+    fn add(&mut self, size: usize, align: usize) -> *mut u8 {
+        let used = size * self.used;
+        if self.used == self.room {
+            let room = if self.room == 0 { 4 } else { self.room * 2 };
+            let Some(bytes) = size.checked_mul(room) else { out_of_memory() };
+            // The same place, if nobody has taken what follows it.
+            if !ARENA.extend(self.start.as_ptr() as usize + used, bytes - used) {
+                let more = ARENA.take(bytes, align);
+                // SAFETY: `used` bytes are at the old place, and the new one, which is elsewhere and not null, has room
+                // for more.
+                self.start = unsafe {
+                    core::ptr::copy_nonoverlapping(self.start.as_ptr(), more, used);
+                    NonNull::new_unchecked(more)
+                };
+            }
+            self.room = room;
+        }
+        self.used += 1;
+        // SAFETY: there is room for it.
+        unsafe { self.start.as_ptr().add(used) }
     }
-    let more = ARENA.take(room, align);
-    // SAFETY: `used` bytes are at the old place, and the new one, which is elsewhere, has room for more.
-    unsafe { core::ptr::copy_nonoverlapping(start, more, used) };
-    more
 }
 
 impl<'a, T: Copy> Growing<'a, T> {
     /// An empty one; takes no memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        Growing { start: NonNull::dangling(), used: 0, room: 0, items: PhantomData }
+        let items = Items { start: NonNull::<T>::dangling().cast(), used: 0, room: 0 };
+        Growing { items, kind: PhantomData }
     }
 
     /// Appends one.
+    #[inline]
     pub fn push(&mut self, item: T) {
-        if self.used == self.room {
-            let room = if self.room == 0 { 4 } else { self.room * 2 };
-            let Some(bytes) = size_of::<T>().checked_mul(room) else { out_of_memory() };
-            let start = grow(self.start.as_ptr().cast(), size_of::<T>() * self.used, bytes, align_of::<T>());
-            // SAFETY: the arena gives no null; and in a place that it gave the items are.
-            self.start = unsafe { NonNull::new_unchecked(start.cast()) };
-            self.room = room;
-        }
-        // SAFETY: there is room for one more.
-        unsafe { self.start.add(self.used).write(item) };
-        self.used += 1;
+        let place = self.items.add(size_of::<T>(), align_of::<T>()).cast::<T>();
+        // SAFETY: a place of its own for one of this type.
+        unsafe { place.write(item) };
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.used
+        self.items.used
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.used == 0
+        self.items.used == 0
     }
 
     /// What has been pushed so far.
     #[must_use]
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: the first `used` are written.
-        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.used) }
+        unsafe { core::slice::from_raw_parts(self.items.start.as_ptr().cast(), self.items.used) }
     }
 
     /// The same, to be changed in place.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: the first `used` are written.
-        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.used) }
+        unsafe { core::slice::from_raw_parts_mut(self.items.start.as_ptr().cast(), self.items.used) }
     }
 
     /// All of it, for good.
     #[must_use]
     pub fn finish(self) -> &'a mut [T] {
         // SAFETY: the first `used` are written, and `self`, the only owner, ends here.
-        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.used) }
+        unsafe { core::slice::from_raw_parts_mut(self.items.start.as_ptr().cast(), self.items.used) }
     }
 }
 

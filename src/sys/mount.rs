@@ -13,7 +13,24 @@ use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd};
 /// # Errors
 /// The kernel's.
 pub fn open_tree_clone(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree_clone_with(dir, path, recursive, OpenTreeFlags::empty())
+}
+
+/// The same, with AT_SYMLINK_NOFOLLOW.
+///
+/// # Errors
+/// The kernel's.
+pub fn open_tree_clone_nofollow(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
+    open_tree_clone_with(dir, path, recursive, OpenTreeFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+fn open_tree_clone_with(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+    mut flags: OpenTreeFlags,
+) -> Result<OwnedFd> {
+    flags |= OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
@@ -58,6 +75,7 @@ pub mod attr {
     pub const STRICTATIME: u64 = abi::MOUNT_ATTR_STRICTATIME as u64;
     pub const NODIRATIME: u64 = abi::MOUNT_ATTR_NODIRATIME as u64;
     pub const NOSYMFOLLOW: u64 = abi::MOUNT_ATTR_NOSYMFOLLOW as u64;
+    pub const IDMAP: u64 = abi::MOUNT_ATTR_IDMAP as u64;
 }
 
 /// MS_SHARED and its kin.
@@ -153,6 +171,24 @@ impl FsContext {
     pub fn open(fs: &CStr) -> Result<FsContext> {
         call("fsopen", || rustix::mount::fsopen(fs, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC))
             .map(|context| FsContext(context.into()))
+    }
+
+    /// fspick(2): a file system that is mounted, to be configured anew.
+    ///
+    /// # Errors
+    /// EINVAL if the descriptor is not the root of a mount.
+    pub fn pick(mount: BorrowedFd<'_>) -> Result<FsContext> {
+        use rustix::mount::FsPickFlags;
+        let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+        call("fspick", || rustix::mount::fspick(mount, c"", flags)).map(|context| FsContext(context.into()))
+    }
+
+    /// FSCONFIG_CMD_RECONFIGURE.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn reconfigure(self) -> Result<()> {
+        call("fsconfig", || rustix::mount::fsconfig_reconfigure(&self.0))
     }
 
     /// fsconfig(2), FSCONFIG_SET_FLAG.

@@ -309,6 +309,16 @@ pub fn set_subreaper() -> Result<()> {
     unsafe { raw("prctl", linux_raw_sys::general::__NR_prctl, args) }.map(drop)
 }
 
+/// PR_SET_PDEATHSIG: the kernel kills us when our parent ends. False if it has ended already, by then.
+#[must_use]
+pub fn die_with(parent: i32) -> bool {
+    const SIGKILL: usize = 9;
+    let args = [linux_raw_sys::prctl::PR_SET_PDEATHSIG as usize, SIGKILL, 0, 0, 0, 0];
+    // SAFETY: takes numbers.
+    let set = unsafe { raw("prctl", linux_raw_sys::general::__NR_prctl, args) };
+    set.is_ok() && rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent)
+}
+
 /// setsid(2).
 ///
 /// # Errors

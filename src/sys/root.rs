@@ -64,6 +64,14 @@ impl<'fd> Root<'fd> {
         self.openat2(path, OFlags::PATH, Mode::empty(), ResolveFlags::IN_ROOT)
     }
 
+    /// What the path leads to; a link at its very end is not followed.
+    ///
+    /// # Errors
+    /// As with `resolve`.
+    pub fn resolve_nofollow(&self, path: &CStr) -> Result<OwnedFd> {
+        self.openat2(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::IN_ROOT)
+    }
+
     /// What is at the path, which must lead there without any symbolic link: for `/proc` and `/sys`, which an image
     /// must not redirect (CVE-2019-19921, CVE-2023-27561).
     ///

@@ -4,6 +4,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use rustix::io::{IoSlice, IoSliceMut};
+use rustix::net::sockopt::Timeout;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -29,6 +30,26 @@ pub fn connect_datagram(path: &CStr) -> Result<OwnedFd> {
     connect(path, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
+/// A stream socket connected to a path of the host, or to a name in the abstract namespace. Neither this nor sending
+/// takes longer than that: EAGAIN.
+///
+/// # Errors
+/// The kernel's.
+pub fn connect_patiently(path: &CStr, is_abstract: bool, milliseconds: u32) -> Result<OwnedFd> {
+    let socket = socket(SocketType::STREAM, SocketFlags::CLOEXEC)?;
+    let patience = core::time::Duration::from_millis(milliseconds.into());
+    call("setsockopt", || rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, Some(patience)))?;
+    let address =
+        if is_abstract { SocketAddrUnix::new_abstract_name(path.to_bytes()) } else { SocketAddrUnix::new(path) };
+    let address = address?;
+    retry("connect", || rustix::net::connect(&socket, &address))?;
+    Ok(socket)
+}
+
+fn socket(kind: SocketType, flags: SocketFlags) -> Result<OwnedFd> {
+    call("socket", || rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)).map(OwnedFd::from)
+}
+
 fn connect(path: &CStr, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd> {
     // A path that does not fit into `sun_path` is reached through a descriptor of the socket's file.
     const LONGEST: usize = 107;
@@ -39,8 +60,7 @@ fn connect(path: &CStr, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd>
     } else {
         path
     };
-    let socket =
-        call("socket", || rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)).map(OwnedFd::from)?;
+    let socket = socket(kind, flags)?;
     let address = SocketAddrUnix::new(path)?;
     retry("connect", || rustix::net::connect(&socket, &address))?;
     Ok(socket)
@@ -78,12 +98,12 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     .map(|(one, other)| (one.into(), other.into()))
 }
 
-/// Sends one message.
+/// Sends one message, or over a stream as many bytes as go at once; says how many.
 ///
 /// # Errors
 /// The kernel's; EPIPE without a signal.
-pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
-    retry("sendto", || rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)).map(drop)
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    retry("sendto", || rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))
 }
 
 /// Receives one message; empty when the other side is gone.

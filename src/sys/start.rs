@@ -92,6 +92,17 @@ impl Start {
     }
 }
 
+/// The addresses in `code` on the stack from `top` on: most of them are where the active functions return to.
+///
+/// # Safety
+/// `top` was the stack pointer of an active function, and `code` is where the program is.
+pub unsafe fn callers(top: *const usize, code: core::ops::Range<usize>) -> impl Iterator<Item = usize> {
+    // SAFETY: below all frames of this program are its arguments and its environment, or those of a thread's start,
+    // which are more than that; the words are no object of ours.
+    let words = (0..64).map(move |i| unsafe { top.add(i).read_volatile() });
+    words.filter(move |word| code.contains(word)).take(8)
+}
+
 /// Gives a program its entry point, a panic handler, and the functions that the compiler calls by name. For the
 /// binary only: under `cargo test` the standard library has its own.
 #[macro_export]
@@ -110,7 +121,13 @@ macro_rules! entry {
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-            $crate::log::panic(info)
+            unsafe extern "C" {
+                static code_start: u8;
+                static code_end: u8;
+            }
+            let code = (&raw const code_start).addr()..(&raw const code_end).addr();
+            // SAFETY: both are as they should be.
+            $crate::log::panic(info, unsafe { $crate::sys::start::callers($crate::sys::arch::stack_pointer(), code) })
         }
 
         /// Debug builds name it though nothing unwinds.

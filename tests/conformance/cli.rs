@@ -33,7 +33,6 @@ pub fn cases() -> Vec<Case> {
         case!(debug_log_says_more),
         case!(unknown_log_format_is_refused),
         case!(unknown_cgroup_manager_is_refused),
-        case!(systemd_driver_is_refused).isopod_only("they have the driver"),
         case!(options_without_effect),
     ]
 }
@@ -280,14 +279,6 @@ fn unknown_log_format_is_refused(t: &Sandbox) {
 
 fn unknown_cgroup_manager_is_refused(t: &Sandbox) {
     t.rt(&["--cgroup-manager", "made-up", "list"]).is_refused();
-}
-
-fn systemd_driver_is_refused(t: &Sandbox) {
-    let (c, bundle) = payload(t, "true");
-    for option in ["--systemd-cgroup", "--cgroup-manager=systemd"] {
-        let ran = t.rt(&[option, "run", "--bundle", &bundle, &c.id]);
-        assert!(ran.is_refused().stderr().contains("systemd"), "{ran}");
-    }
 }
 
 fn options_without_effect(t: &Sandbox) {

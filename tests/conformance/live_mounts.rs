@@ -18,6 +18,11 @@ pub fn cases() -> Vec<Case> {
         case!(sources_of_the_bundle).isopod_only(NO_SUCH_VERB),
         case!(file_on_file).isopod_only(NO_SUCH_VERB),
         case!(new_file_systems).isopod_only(NO_SUCH_VERB),
+        case!(ids_of_others).isopod_only(NO_SUCH_VERB),
+        case!(ids_of_the_container).needs(&[Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
+        case!(changed_in_place).isopod_only(NO_SUCH_VERB),
+        case!(read_only_with_something_in_it).isopod_only(NO_SUCH_VERB),
+        case!(more_words_than_fit_into_one).isopod_only(NO_SUCH_VERB),
         case!(links_of_the_image_stay_inside).isopod_only(NO_SUCH_VERB),
         case!(host_sees_nothing).isopod_only(NO_SUCH_VERB),
         case!(paused_container).isopod_only(NO_SUCH_VERB),
@@ -120,6 +125,62 @@ fn new_file_systems(t: &Sandbox) {
     // Of the container's own pid namespace.
     assert_eq!(c.exec_out(&[], "cat /tmp/proc/1/comm"), "sleep");
     assert_eq!(c.exec_out(&[], COUNT), "3");
+}
+
+fn ids_of_others(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    change(t, &c, "add", &array![bind("/tmp", &source(t), &["idmap=uids=0-1000-1;gids=0-2000-1"])]).ok();
+    assert_eq!(c.exec_out(&[], "stat -c %u:%g /tmp/file"), "1000:2000");
+    change(t, &c, "add", &array![bind("/tmp", &source(t), &["idmap"])])
+        .fails(&["mounts.json [0].options: an id-mapped"]);
+}
+
+fn ids_of_the_container(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().started();
+    change(t, &c, "add", &array![bind("/tmp", &source(t), &["idmap"])]).ok();
+    assert_eq!(c.exec_out(&[], "stat -c %u:%g /tmp/file"), "0:0");
+}
+
+fn changed_in_place(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let list = array![
+        object! { destination: "/tmp", "type": "tmpfs", options: ["size=64k"] },
+        object! { destination: "/tmp", options: ["remount", "size=128k", "noexec", "ro"] },
+    ];
+    change(t, &c, "add", &list).ok();
+    let line = c.exec_out(&[], "grep ' /tmp ' /proc/self/mountinfo");
+    assert!(line.contains(" ro,") && line.contains("noexec") && line.contains("size=128k"), "{line}");
+}
+
+fn read_only_with_something_in_it(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let list = array![
+        object! { destination: "/tmp", "type": "tmpfs", options: ["ro"] },
+        object! { destination: "/tmp/in", "type": "tmpfs" },
+    ];
+    change(t, &c, "add", &list).ok();
+    assert_eq!(c.exec_out(&[], "touch /tmp/in/x && ! touch /tmp/x 2>/dev/null && ls /tmp"), "in");
+}
+
+/// For which mount(2) is needed, and the container's procfs, which may be anything, is not.
+fn more_words_than_fit_into_one(t: &Sandbox) {
+    let lower = t.path(&"l".repeat(200)).join("l".repeat(100));
+    let mut c = t.container();
+    c.config["mounts"] = array![];
+    c.started();
+    let words = format!("lowerdir={0}/one:{0}/two", lower.display());
+    let overlay = object! { destination: "/tmp", "type": "overlay", options: [words, "ro", "nosuid"] };
+    // The paths are the container's, and there are no such directories yet.
+    change(t, &c, "add", &array![overlay.clone()]).fails(&["mount mounts[0] on /tmp: No such file"]);
+    for name in ["one/1", "two/2"] {
+        c.mkdir(lower.join(name).to_str().expect("path"));
+    }
+    change(t, &c, "add", &array![overlay]).ok();
+    assert_eq!(c.exec_out(&[], "ls /tmp"), "1\n2");
 }
 
 fn links_of_the_image_stay_inside(t: &Sandbox) {

@@ -27,6 +27,7 @@ mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod notify;
 mod plan;
 mod process;
@@ -36,6 +37,7 @@ mod scheduling;
 mod seccomp;
 mod signals;
 mod supervision;
+mod systemd;
 mod terminal;
 mod verbs;
 
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        netdevices::cases(),
         mounts::cases(),
         devices::cases(),
         device_rules::cases(),
@@ -85,6 +88,7 @@ fn cases() -> Vec<Case> {
         safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
+        systemd::cases(),
         notify::cases(),
         live_mounts::cases(),
     ];

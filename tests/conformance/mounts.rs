@@ -49,6 +49,7 @@ pub fn cases() -> Vec<Case> {
         case!(lazytime_and_silent_are_flags).differs(Kind::Crun, "handed to the file system, which refuses"),
         case!(propagation_of_a_mount).differs(Kind::Crun, "1.8: a shared mount ends up private"),
         case!(propagation_of_the_root).differs(Kind::Runc, "1.1: a shared root ends up private"),
+        case!(root_of_a_shared_mount).differs(Kind::Runc, "1.1: a shared root ends up private"),
         case!(root_is_private_by_default),
         case!(mounts_do_not_reach_the_host),
         case!(tmpcopyup_copies_what_was_below),
@@ -61,8 +62,34 @@ pub fn cases() -> Vec<Case> {
         case!(no_mounts_at_all).differs(Kind::Runc, "needs /proc in the container to start it"),
         case!(bind_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(standard_mounts_in_a_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(sysfs_of_the_host_in_a_user_namespace)
+            .needs(&[Need::UserNamespaces])
+            .differs(Kind::Runc, "does not try the host's"),
+        case!(bind_over_the_root),
+        case!(tmpfs_over_the_root).isopod_only("neither starts what has no /proc in the image below"),
+        case!(remount_of_a_mount).isopod_only("crun makes a new mount, runc wants a source"),
+        case!(source_link_is_mounted_itself).isopod_only(LINKS),
+        case!(source_link_is_copied).isopod_only(LINKS),
+        case!(target_link_is_not_followed).isopod_only(LINKS),
+        case!(target_in_procfs_is_not_overridden).isopod_only(LINKS),
+        case!(recursive_attributes_can_be_taken_back)
+            .isopod_only("crun 1.8 adds flags only; runc 1.1 has them for binds of one kind"),
+        case!(idmap_with_mappings).isopod_only(IDS),
+        case!(idmap_of_the_container).isopod_only(IDS).needs(&[Need::UserNamespaces]),
+        case!(idmap_of_a_joined_namespace).isopod_only(IDS).needs(&[Need::UserNamespaces]),
+        case!(idmap_in_the_option).isopod_only(IDS),
+        case!(idmap_relative_to_the_container).isopod_only(IDS).needs(&[Need::UserNamespaces]),
+        case!(idmap_of_a_tree).isopod_only(IDS),
+        case!(idmap_of_a_new_file_system).isopod_only(IDS),
+        case!(idmap_where_there_is_none_is_refused).isopod_only(IDS),
+        case!(idmap_of_a_file_system_of_the_container_is_refused).isopod_only(IDS).needs(&[Need::UserNamespaces]),
+        case!(long_options_of_a_file_system),
+        case!(mount_label_needs_selinux).isopod_only("crun ignores it"),
     ]
 }
+
+const LINKS: &str = "crun 1.8 and runc 1.1 do not know the option";
+const IDS: &str = "crun 1.8 maps only to the container's user namespace, runc 1.1 not at all";
 
 /// The line of the container's mount table that is about a target.
 fn line_about(c: &mut Container, target: &str) -> String {
@@ -450,8 +477,21 @@ fn propagation_of_the_root(t: &Sandbox) {
     {
         let mut c = t.container();
         c.config["linux"]["rootfsPropagation"] = value.into();
-        // Where the host's own mounts are shared, a copy of one goes on hearing of what happens there.
-        assert_eq!(propagation(&mut c, "/").trim_end_matches(" master"), wanted, "{value}");
+        assert_eq!(propagation(&mut c, "/"), wanted, "{value}");
+    }
+}
+
+/// The host's file system is not the container's: what is mounted there does not appear, unless as a slave's.
+fn root_of_a_shared_mount(t: &Sandbox) {
+    for (value, wanted) in [("shared", "shared"), ("slave", "master"), ("rslave", "master"), ("private", "")] {
+        let mut c = t.container();
+        let rootfs = c.rootfs();
+        let bound = Command::new("mount").arg("--bind").arg(&rootfs).arg(&rootfs).status().expect("mount");
+        assert!(bound.success());
+        let _unmounted = HostMount(rootfs.clone());
+        assert!(Command::new("mount").arg("--make-shared").arg(&rootfs).status().expect("mount").success());
+        c.config["linux"]["rootfsPropagation"] = value.into();
+        assert_eq!(propagation(&mut c, "/"), wanted, "{value}");
     }
 }
 
@@ -540,4 +580,228 @@ fn no_mounts_at_all(t: &Sandbox) {
     let mut c = t.container();
     c.config["mounts"] = array![];
     assert_eq!(c.out("ls /proc; stat -c %t:%T /dev/null"), "1:3");
+}
+
+fn sysfs_of_the_host_in_a_user_namespace(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().without_namespace("network");
+    assert_eq!(c.out("stat -f -c %t /sys; test -e /sys/class/net/lo && echo there"), "62656572\nthere");
+    assert_has(&mount_flags(&mut c, "/sys"), &["ro", "nosuid", "noexec", "nodev"]);
+    let script =
+        "for d in $(cut -d' ' -f5 /proc/self/mountinfo | grep ^/sys); do mkdir $d/x 2>/dev/null && echo $d; done; echo";
+    assert_eq!(c.out(script), "");
+}
+
+fn bind_over_the_root(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/only-below", "x");
+    let other = t.path("other");
+    fs::create_dir_all(other.join("bin")).expect("mkdir");
+    fs::copy("/bin/busybox", other.join("bin/busybox")).expect("busybox");
+    symlink("busybox", other.join("bin/sh")).expect("sh");
+    for name in ["proc", "dev", "sys"] {
+        fs::create_dir(other.join(name)).expect("mkdir");
+    }
+    t.file("other/mark", "above");
+    let mount = object! { destination: "/", "type": "bind", source: other.to_str(), options: ["rbind"] };
+    let mut mounts = array![mount];
+    c.config["mounts"].members().for_each(|mount| mounts.push(mount.clone()).expect("push"));
+    c.config["mounts"] = mounts;
+    let script = "/bin/busybox cat /mark; /bin/busybox ls / | /bin/busybox tr '\\n' ' '; \
+                  /bin/busybox touch /x 2>/dev/null || echo refused; cd /..; pwd; echo $$ >/dev/null";
+    assert_eq!(c.out(script), "abovebin dev mark proc sys refused\n/");
+    assert!(!c.inside("/x").exists() && !other.join("x").exists());
+}
+
+fn tmpfs_over_the_root(t: &Sandbox) {
+    let mut c = t.container();
+    let mount = object! { destination: "/", "type": "tmpfs", source: "tmpfs", options: ["ro", "nosuid"] };
+    let mut mounts = array![mount];
+    c.config["mounts"].members().for_each(|mount| mounts.push(mount.clone()).expect("push"));
+    mounts
+        .push(object! { destination: "/bin", "type": "bind", source: c.inside("/bin").to_str(), options: ["bind"] })
+        .expect("push");
+    c.config["mounts"] = mounts;
+    assert_eq!(c.out("stat -f -c %t /; touch /x 2>/dev/null || echo refused"), "1021994\nrefused");
+    assert_has(&mount_flags(&mut c, "/"), &["ro", "nosuid"]);
+}
+
+fn remount_of_a_mount(t: &Sandbox) {
+    let mut c = t.container();
+    c.mount("/scratch", "tmpfs", "tmpfs", &["size=64k"]);
+    let remount = object! { destination: "/scratch", options: ["remount", "ro", "nosuid", "size=128k"] };
+    c.config["mounts"].push(remount).expect("push");
+    // What is mounted later still finds its place.
+    c.mount("/scratch/below", "tmpfs", "tmpfs", &[]);
+    assert_has(&flags(&mut c, "/scratch"), &["ro", "nosuid", "size=128k"]);
+    assert_lacks(&mount_flags(&mut c, "/scratch/below"), &["ro"]);
+    let mut c = t.container();
+    c.config["mounts"].push(object! { destination: "/bin", options: ["remount", "ro"] }).expect("push");
+    c.run().is_refused();
+}
+
+/// A file and a link to it.
+fn linked_file(t: &Sandbox) -> std::path::PathBuf {
+    t.file("file", "content");
+    symlink("file", t.path("link")).expect("symlink");
+    t.path("link")
+}
+
+fn source_link_is_mounted_itself(t: &Sandbox) {
+    let mut c = t.container();
+    c.bind("/here", linked_file(t), &["src-nofollow"]).file("/file", "of the container");
+    assert_eq!(c.out("readlink /here; stat -c %F /here"), "file\nsymbolic link");
+}
+
+fn source_link_is_copied(t: &Sandbox) {
+    let mut c = t.container();
+    c.bind("/deep/here", linked_file(t), &["copy-symlink"]).bind("/plain", t.path("file"), &["copy-symlink"]);
+    assert_eq!(c.out("readlink /deep/here; cat /plain"), "file\ncontent");
+    // Again, now that it is there; then with another one in its place.
+    assert_eq!(c.out("readlink /deep/here"), "file");
+    c.symlink("/deep/here", "elsewhere");
+    c.run().fails(&["symlink `/deep/here` already exists with a different content"]);
+}
+
+fn target_link_is_not_followed(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/real", "below").symlink("/link", "/real").bind("/link", t.file("f", "above"), &["dest-nofollow"]);
+    assert_eq!(c.out("cat /real; cat /link; stat -c %F /link"), "belowaboveregular file");
+    c.bind("/there/is/none", t.path("f"), &["dest-nofollow"]).run().fails(&["/there/is/none", "o such file"]);
+}
+
+fn target_in_procfs_is_not_overridden(t: &Sandbox) {
+    let mut c = t.container();
+    c.bind("/proc/self", t.file("f", "x"), &["dest-nofollow"]);
+    c.run().fails(&["override of the mount destination `/proc/self` is not allowed"]);
+}
+
+fn recursive_attributes_can_be_taken_back(t: &Sandbox) {
+    let _submount = tree_with_submount(t);
+    let mut c = t.container();
+    c.mount("/data", "bind", t.path("data"), &["rbind", "rro", "rnosuid", "rnosymfollow", "rw", "rsymfollow"]);
+    assert_lacks(&mount_flags(&mut c, "/data"), &["ro", "nosymfollow"]);
+    assert_has(&mount_flags(&mut c, "/data"), &["nosuid"]);
+    assert_has(&mount_flags(&mut c, "/data/sub"), &["ro", "nosuid"]);
+    assert_lacks(&mount_flags(&mut c, "/data/sub"), &["nosymfollow"]);
+}
+
+/// A directory with files of 0:0 and 5:6.
+fn owned_files(t: &Sandbox) -> std::path::PathBuf {
+    fs::create_dir_all(t.path("owned")).expect("mkdir");
+    t.file("owned/root", "");
+    std::os::unix::fs::chown(t.file("owned/other", ""), Some(5), Some(6)).expect("chown");
+    t.path("owned")
+}
+
+const OWNERS: &str = "stat -c %u:%g /data/root /data/other";
+
+fn map(inside: u32, outside: u32, size: u32) -> jzon::JsonValue {
+    object! { containerID: inside, hostID: outside, size: size }
+}
+
+fn idmap_with_mappings(t: &Sandbox) {
+    for options in [&["bind"][..], &["bind", "idmap"], &["rbind", "ridmap", "ro"]] {
+        let mut c = t.container();
+        let mount = object! {
+            destination: "/data", "type": "bind", source: owned_files(t).to_str(), options: options,
+            uidMappings: [map(0, 1000, 1), map(5, 50, 5)], gidMappings: [map(0, 2000, 10)],
+        };
+        c.config["mounts"].push(mount).expect("push");
+        assert_eq!(c.out(OWNERS), "1000:2000\n50:2006", "{options:?}");
+    }
+    // What is made in there is on the disk as if it were its own.
+    let mut c = t.container();
+    let mount = object! {
+        destination: "/data", "type": "bind", source: owned_files(t).to_str(), options: ["bind", "idmap"],
+        uidMappings: [map(7, 0, 1)], gidMappings: [map(8, 0, 1)],
+    };
+    c.config["mounts"].push(mount).expect("push");
+    std::os::unix::fs::chown(t.path("owned"), Some(7), Some(8)).expect("chown");
+    assert_eq!(c.out("touch /data/new && stat -c %u:%g /data/new"), "0:0");
+    let meta = fs::metadata(t.path("owned/new")).expect("stat");
+    assert_eq!((meta.uid(), meta.gid()), (7, 8));
+}
+
+/// Files look as owned by the container's own root: the container's mapping is undone.
+fn idmap_of_the_container(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().bind("/data", owned_files(t), &["idmap"]);
+    assert_eq!(c.out(OWNERS), "0:0\n5:6");
+}
+
+fn idmap_of_a_joined_namespace(t: &Sandbox) {
+    let mut first = t.container();
+    let pid = first.with_user_namespace().started();
+    let mut second = t.container();
+    second.with_user_namespace().without_namespace("user").join("user", &format!("/proc/{pid}/ns/user"));
+    second.config["linux"].remove("uidMappings");
+    second.config["linux"].remove("gidMappings");
+    second.bind("/data", owned_files(t), &["idmap"]);
+    assert_eq!(second.out(OWNERS), "0:0\n5:6");
+}
+
+fn idmap_in_the_option(t: &Sandbox) {
+    let mut c = t.container();
+    c.bind("/data", owned_files(t), &["idmap=uids=0-1000-1#5-50-1;gids=0-2000-10"]);
+    assert_eq!(c.out(OWNERS), "1000:2000\n50:2006");
+}
+
+fn idmap_relative_to_the_container(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().bind("/data", owned_files(t), &["idmap=uids=@0-7-1#@5-9-1;gids=@0-3-10"]);
+    assert_eq!(c.out(OWNERS), "7:3\n9:9");
+}
+
+fn idmap_of_a_tree(t: &Sandbox) {
+    let _submount = tree_with_submount(t);
+    for (options, below) in [(["rbind", "idmap"], "0"), (["rbind", "ridmap"], "1000")] {
+        let mut c = t.container();
+        let mount = object! {
+            destination: "/data", "type": "bind", source: t.path("data").to_str(), options: &options[..],
+            uidMappings: [map(0, 1000, 1)], gidMappings: [map(0, 1000, 1)],
+        };
+        c.config["mounts"].push(mount).expect("push");
+        assert_eq!(c.out("stat -c %u /data /data/sub/f"), format!("1000\n{below}"));
+    }
+}
+
+fn idmap_of_a_new_file_system(t: &Sandbox) {
+    let mut c = t.container();
+    c.mount("/data", "tmpfs", "tmpfs", &["mode=755", "idmap=uids=0-1000-1;gids=0-2000-1"]);
+    assert_eq!(c.out("stat -c %u:%g /data"), "1000:2000");
+}
+
+fn idmap_where_there_is_none_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.bind("/data", owned_files(t), &["idmap"]).run().fails(&["mounts[", "needs mappings, or a user namespace"]);
+    let mut c = t.container();
+    c.mount("/data", "proc", "proc", &["idmap=uids=0-1-1;gids=0-1-1"]);
+    c.run().fails(&["mount_setattr mounts[", "may not take an id mapping"]);
+}
+
+/// The container's own root has no rights over ids that are the host's.
+fn idmap_of_a_file_system_of_the_container_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().mount("/data", "tmpfs", "tmpfs", &["idmap=uids=0-1000-1;gids=0-1000-1"]);
+    c.run().fails(&["mount_setattr mounts[", " on /data: ", "CAP_SYS_ADMIN over"]);
+}
+
+fn long_options_of_a_file_system(t: &Sandbox) {
+    let lower = format!("{}/{}", t.path("lower").display(), "d".repeat(200));
+    for name in ["one", "two"] {
+        fs::create_dir_all(format!("{lower}/{name}")).expect("mkdir");
+        fs::write(format!("{lower}/{name}/{name}"), "x").expect("write");
+    }
+    let mut c = t.container();
+    let option = format!("lowerdir={lower}/one:{lower}/two");
+    c.mount("/data", "overlay", "overlay", &[&option, "nodev", "ro"]);
+    assert_eq!(c.out("ls /data"), "one\ntwo");
+    assert_has(&mount_flags(&mut c, "/data"), &["nodev", "ro"]);
+}
+
+fn mount_label_needs_selinux(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["mountLabel"] = "system_u:object_r:container_file_t:s0".into();
+    c.run().fails(&["linux.mountLabel: SELinux is not enabled"]);
 }

@@ -24,6 +24,7 @@ pub fn cases() -> Vec<Case> {
         user(case!(groups_cannot_be_had)).differs(Kind::Runc, "refuses them"),
         user(case!(unmapped_user_is_refused)),
         user(case!(sources_are_opened_with_his_rights)),
+        user(case!(idmap_is_refused)).isopod_only("in other words"),
         user(case!(limits_are_ignored_with_a_warning)).isopod_only("says so in its own words"),
         user(case!(cgroup_of_his_choice_is_refused)),
         user(case!(terminal)).isopod_only("without a terminal of the caller's the others give none"),
@@ -192,6 +193,18 @@ fn sources_are_opened_with_his_rights(t: &Sandbox) {
     // Relative to the bundle.
     fs::write(c.bundle.join("beside"), "beside\n").expect("write");
     assert_eq!(c.bind("/beside", "beside", &["ro"]).out("cat /beside"), "beside");
+}
+
+fn idmap_is_refused(t: &Sandbox) {
+    t.as_ordinary_user();
+    for mount in [
+        object! { destination: "/data", "type": "bind", source: "/usr", options: ["idmap"] },
+        object! { destination: "/data", "type": "tmpfs", options: ["idmap=uids=0-0-1;gids=0-0-1"] },
+    ] {
+        let mut c = t.container();
+        c.config["mounts"].push(mount).expect("push");
+        c.run().fails(&["config.json mounts[", "].options: only root can id-map a mount"]);
+    }
 }
 
 fn limits_are_ignored_with_a_warning(t: &Sandbox) {

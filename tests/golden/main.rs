@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use isopod::host::{AppArmor, Cgroups, Hierarchy, Security};
+use isopod::plan::systemd::Owner;
 use isopod::plan::text::Shown;
 use isopod::plan::{self, Request};
 use isopod::spec::{self, template};
@@ -171,8 +172,9 @@ fn request(name: &str) -> Request<'_> {
             notify: Some(["/run/supervisor", "/state/golden/notify"]),
             ..plain
         },
+        "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
-        "conduct" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
+        "conduct" | "idmaps" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
         _ => plain,
     }
 }

@@ -29,6 +29,10 @@ pub enum Need {
     User,
     /// The same with ids in `/etc/subuid`, and newuidmap(1).
     SubordinateIds,
+    /// A hierarchy of cgroups where a stand-in for systemd can make scopes.
+    PlaceForSystemd,
+    /// systemd itself, with cgroup v2.
+    Systemd,
     /// At least so many processors that this process may run on.
     Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
@@ -49,6 +53,11 @@ impl Need {
                 .or_else(|| host::unified("memory"))
                 .is_none()
                 .then(|| "nothing enforces device rules".into()),
+            Need::PlaceForSystemd => (host::controller("name=systemd").is_none() && host::unified("memory").is_none())
+                .then(|| "no hierarchy of cgroups for systemd".into()),
+            Need::Systemd => (!std::path::Path::new("/run/systemd/private").exists()
+                || host::unified("memory").is_none())
+            .then(|| "no systemd with cgroup v2".into()),
             Need::Probe => probe::path().err(),
             Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
             Need::SubordinateIds => Need::User.lacking().or_else(|| {

@@ -11,6 +11,7 @@ mod host;
 mod probe;
 mod runtime;
 mod sandbox;
+mod systemd;
 mod terminal;
 mod user;
 
@@ -22,6 +23,7 @@ pub use deny::deny;
 pub use host::{controller, hierarchies, read, unified};
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox, settle};
+pub use systemd::{Mood, Systemd};
 pub use terminal::{ConsoleSocket, Pty};
 pub use user::User;
 

@@ -82,6 +82,15 @@ macro_rules! start_in_assembly {
     };
 }
 
+/// Where the stack ends now.
+#[inline(always)]
+pub fn stack_pointer() -> *const usize {
+    let top;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) top, options(nomem, nostack, preserves_flags)) };
+    top
+}
+
 /// Copies `n` bytes upwards; the microcode does it as fast as anything that we would write (ERMS).
 ///
 /// # Safety
