@@ -7,9 +7,9 @@ use std::process::Command;
 use nix::libc;
 
 use crate::case;
-use crate::oracle::{difference, is_expected, leftovers, lines, removal, report};
+use crate::oracle::{difference, is_expected, leftovers, lines, removal, report, settle};
 use crate::subjects::{in_user_namespace, restricted, sleeping};
-use crate::support::{Case, Container, Need, Ran, Sandbox, deny, read, settle};
+use crate::support::{Case, Container, Need, Ran, Sandbox, deny, read};
 
 pub fn cases() -> Vec<Case> {
     vec![case!(denied_calls).needs(&[Need::Probe, Need::UserNamespaces])]

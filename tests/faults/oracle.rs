@@ -2,14 +2,31 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use nix::libc::{EACCES, EAGAIN, EINVAL, EIO, ELOOP, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EXDEV};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Container, Ran, Sandbox, hierarchies, settle};
+use crate::support::{Container, Sandbox, read};
 
-static HIERARCHIES: LazyLock<Vec<PathBuf>> = LazyLock::new(hierarchies);
+/// Where cgroups are mounted, of whichever version.
+static HIERARCHIES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
+    let mounts = read("/proc/self/mounts");
+    let words = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    words.filter(|words| words[2].starts_with("cgroup")).map(|words| PathBuf::from(words[1])).collect()
+});
+
+/// What is in a list after a while: what the kernel takes away in its own time has gone by then.
+pub fn settle(list: &dyn Fn() -> Vec<String>) -> Vec<String> {
+    for _ in 0..300 {
+        if list().is_empty() {
+            return Vec::new();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    list()
+}
 
 /// What exists of a container, or of any command about it.
 pub fn leftovers(t: &Sandbox, id: &str) -> Vec<String> {

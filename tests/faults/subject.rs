@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::oracle::{leftovers, removal, report};
+use crate::oracle::{leftovers, removal, report, settle};
 use crate::order::{DEATH, Fault, Order};
-use crate::support::{Container, Ran, Sandbox, eventually, read, settle};
+use crate::support::{Container, Ran, Sandbox, eventually, read};
 use crate::sweep::{Attempt, sweep};
 
 pub struct Subject<'a> {

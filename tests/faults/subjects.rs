@@ -321,7 +321,7 @@ fn exec_in_user_namespace(t: &Sandbox) {
 
 /// Whether init is gone, which a signal takes a moment for.
 fn ends(t: &Sandbox) -> Option<String> {
-    crate::support::settle(&|| t.processes().iter().map(|pid| format!("process {pid}")).collect()).pop()
+    crate::oracle::settle(&|| t.processes().iter().map(|pid| format!("process {pid}")).collect()).pop()
 }
 
 fn kill(t: &Sandbox) {

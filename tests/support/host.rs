@@ -46,11 +46,6 @@ pub fn controller(name: &str) -> Option<PathBuf> {
     mounts().into_iter().find(has).map(|mount| mount.target.into())
 }
 
-/// Where cgroups are mounted, of whichever version.
-pub fn hierarchies() -> Vec<PathBuf> {
-    mounts().into_iter().filter(|mount| mount.kind.starts_with("cgroup")).map(|mount| mount.target.into()).collect()
-}
-
 /// Where the unified hierarchy is mounted, if it has the controller.
 pub fn unified(controller: &str) -> Option<PathBuf> {
     let mount = mounts().into_iter().find(|mount| mount.kind == "cgroup2")?;

@@ -241,7 +241,7 @@ pub(super) fn chown(path: &Path, user: &User) {
 }
 
 /// A short while for what the kernel takes away in its own time; whatever is in the list after that stays there.
-pub fn settle(list: &dyn Fn() -> Vec<String>) -> Vec<String> {
+fn settle(list: &dyn Fn() -> Vec<String>) -> Vec<String> {
     for _ in 0..200 {
         if list().is_empty() {
             return Vec::new();
