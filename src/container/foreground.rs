@@ -99,7 +99,7 @@ pub(super) fn relay(init: &Init, master: &OwnedFd, notify: Option<&Notify>) -> R
     // What the container wrote last is out; now the terminal is the caller's again.
     drop(caller);
     if let Some(errno) = relay.output.lost.filter(|errno| *errno != Errno::PIPE) {
-        warn!("{}, output of the container is lost", Error::errno("write", "standard output", errno));
+        warn!("{}, output is lost", Error::errno("relay", "the container's terminal", errno));
     }
     result
 }
@@ -158,13 +158,17 @@ impl Flow {
         self.start == self.end
     }
 
-    /// Reads once, when there is nothing left to write. The end, or an error (a pty gives EIO when its other side is
-    /// closed), closes the flow.
+    /// Reads once, when there is nothing left to write. The end, which a pty says by EIO, closes the flow, and so does an
+    /// error.
     fn fill(&mut self, from: BorrowedFd<'_>) {
         match file::read(from, &mut self.buffer) {
             Ok(n) if n > 0 => (self.start, self.end) = (0, n),
             Err(Errno::AGAIN) => {}
-            _ => self.open = false,
+            Ok(_) | Err(Errno::IO) => self.open = false,
+            Err(errno) => {
+                self.open = false;
+                self.lost = self.lost.or(Some(errno));
+            }
         }
     }
 

@@ -32,6 +32,8 @@ impl<'a> Subject<'a> {
     /// What the payload has said, and what the hooks have.
     fn reported(&self, by: &Ran) -> String {
         let mut text = report(&by.stdout());
+        // Who is killed may have been in the middle of a line.
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
         if let (Some(path), false) = (&self.witness, text.is_empty()) {
             text += &read(path);
         }
