@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use nix::libc::{EACCES, EAGAIN, EINVAL, EIO, ELOOP, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EXDEV};
+use nix::libc::{EACCES, EAGAIN, EBUSY, EINVAL, EIO, ELOOP, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EXDEV};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -135,6 +135,10 @@ const EXPECTED: &[(Option<u32>, &str, &[i32], &[&str])] = &[
     (None, "open_tree", &[ENOENT], &["mount ", "access "]),
     // A cgroup that is not there cannot be shown.
     (None, "mount", &[ENOENT], &["mount /", "value /sys/fs/cgroup/"]),
+    // In a user namespace that may not mount a sysfs the host's serves.
+    (None, "fsconfig", &[EPERM, EBUSY], &["mount "]),
+    (None, "fsmount", &[EPERM, EBUSY], &["mount "]),
+    (None, "move_mount", &[EPERM, EBUSY], &["mount "]),
     // A kernel without keyrings has none to share.
     (None, "keyctl", &[ENOSYS], &["keyring "]),
     // Nobody listens to the filter any more.
