@@ -20,7 +20,7 @@ pub mod list;
 mod listener;
 pub mod mounts;
 mod netdevice;
-mod notify;
+pub(crate) mod notify;
 pub mod pause;
 pub mod process;
 pub mod ps;

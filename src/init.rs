@@ -7,7 +7,7 @@
 mod console;
 pub mod enter;
 mod exec;
-mod identity;
+pub(crate) mod identity;
 mod label;
 pub mod mounts;
 pub mod namespaces;

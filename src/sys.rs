@@ -102,6 +102,12 @@ pub(crate) fn call_sink(sink: *mut (), level: log::Level, message: &str) {
     sink(level, message);
 }
 
+/// The number that these digits are. Nothing else is one: `str::parse` would take a plus sign.
+#[must_use]
+pub fn natural(digits: &str) -> Option<u32> {
+    if digits.starts_with('+') { None } else { digits.parse().ok() }
+}
+
 /// A number in decimal without the formatting machinery, for places where that must not fail.
 pub fn decimal(value: u64, digits: &mut [u8; 20]) -> &str {
     number(value, 10, digits)

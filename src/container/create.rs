@@ -25,6 +25,7 @@ use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::Plan;
 use crate::plan::hooks::Stage;
+use crate::resctrl;
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
@@ -72,12 +73,24 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             Err(error) if !made.unit.is_empty() => warn!("{error}"),
             removed => removed?,
         }
+        resctrl::remove(made.rdt)?;
         if let Some(hooks) = &made.hooks {
             hooks.run_poststop();
         }
         made.dir.remove()?;
     }
     Ok(code)
+}
+
+/// What is needed of the host. Nothing if root of a user namespace is still in a mount namespace of others: there he may
+/// not open trees. Init, in one of his own, may.
+fn sources(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Option<Sources>> {
+    match Sources::open(plan, bundle) {
+        Err(error) if error.is(Errno::PERM) && plan.namespaces.new & kind::MOUNT != 0 && host::in_user_namespace() => {
+            Ok(None)
+        }
+        sources => sources.map(Some),
+    }
 }
 
 /// How far `make` goes.
@@ -95,6 +108,8 @@ struct Made<'a> {
     cgroup: Cgroup<'a>,
     /// The unit of systemd's that it is in, if there is one.
     unit: &'a str,
+    /// The groups of the resctrl file system that go with it.
+    rdt: &'a [&'a str],
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
@@ -115,11 +130,11 @@ impl<'a> Made<'a> {
     /// What is left of it is taken away, for this reason.
     #[cold]
     fn undo(self, why: Error) -> Error {
-        let Made { context, init, dir, cgroup, unit, hooks, pid_file, .. } = self;
+        let Made { context, init, dir, cgroup, unit, rdt, hooks, pid_file, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
             let (dir, cgroup, init) = (Some(dir), Some(cgroup), Some(init));
-            drop(Undo { context, dir, cgroup, unit, scope: None, init, hooks, pid_file });
+            drop(Undo { context, dir, cgroup, unit, rdt, scope: None, init, hooks, pid_file });
         }
         why
     }
@@ -182,6 +197,8 @@ struct Undo<'a> {
     cgroup: Option<Cgroup<'a>>,
     /// The unit of systemd's that the cgroup is in; empty if there is none.
     unit: &'a str,
+    /// Groups of the resctrl file system.
+    rdt: &'a [&'a str],
     scope: Option<Scope<'a>>,
     init: Option<Init>,
     hooks: Option<Runner<'a>>,
@@ -206,8 +223,9 @@ impl Drop for Undo<'_> {
         if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
             hooks.run_poststop();
         }
-        // What is left of its cgroup is found by its state.
-        let undone = cgroup.and_then(|()| self.dir.take().map_or(Ok(()), StateDir::remove));
+        let rdt = resctrl::remove(self.rdt);
+        // What is left of them is found by its state.
+        let undone = cgroup.and(rdt).and_then(|()| self.dir.take().map_or(Ok(()), StateDir::remove));
         if let Err(error) = undone {
             warn!("{error}; `delete` removes what is left");
         }
@@ -217,8 +235,9 @@ impl Drop for Undo<'_> {
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let (context, unit, pid_file) = (*self.context, self.unit(), self.request.pid_file);
+        let dir = Some(dir);
         let mut undo =
-            Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None, pid_file };
+            Undo { context, dir, cgroup: None, unit, rdt: &[], scope: None, init: None, hooks: None, pid_file };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
         let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
@@ -230,7 +249,8 @@ impl<'a> Maker<'_, 'a> {
             }
             None => None,
         };
-        let master = self.make_or_undo(&mut undo, bundle, exe)?;
+        let mut rdt = resctrl::Made::default();
+        let master = self.make_or_undo(&mut undo, &mut rdt, bundle, exe)?;
         if let Some(init) = &undo.init {
             for socket in pidfd_sockets.iter().flatten() {
                 send_pidfd(socket, "standard", &init.pidfd)?;
@@ -243,7 +263,9 @@ impl<'a> Maker<'_, 'a> {
                     scope.release();
                 }
                 dir.unlock();
-                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take(), notify, pid_file })
+                undo.rdt = &[];
+                let hooks = undo.hooks.take();
+                Ok(Made { context, init, dir, cgroup, unit, rdt: rdt.own, master, hooks, notify, pid_file })
             }
             _ => Err(self.incomplete()),
         }
@@ -262,7 +284,13 @@ impl<'a> Maker<'_, 'a> {
         connect_for_pidfd(path).map(Some)
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(
+        &self,
+        undo: &mut Undo<'a>,
+        rdt: &mut resctrl::Made<'a>,
+        bundle: BorrowedFd<'_>,
+        mut exe: Protected,
+    ) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -290,13 +318,21 @@ impl<'a> Maker<'_, 'a> {
             filter::save(dir, filter)?;
         }
 
+        if let Some(planned) = &plan.rdt {
+            *rdt = resctrl::make(planned)?;
+            (undo.rdt, state.rdt_own) = (rdt.all, rdt.own);
+            state.rdt = memory::keep([planned.group, planned.monitoring.unwrap_or("")]);
+            if planned.monitoring.is_none() {
+                state.rdt = &state.rdt[..1];
+            }
+        }
         // systemd works while we open what init needs.
         if let Some(unit) = plan.cgroup.unit {
             undo.scope = Some(Scope::ask(&self.context.start, self.context.systemd_owner(), unit)?);
         }
         let console = Console::open(plan.process.terminal.is_some(), self.request.console_socket)?;
         let fds = child::open_namespaces(plan)?;
-        let sources = if self.rootless { None } else { Some(Sources::open(plan, bundle)?) };
+        let sources = if self.rootless { None } else { sources(plan, bundle)? };
         let [start, answer] =
             if self.until == Until::Created { make_fifos(dir, plan.hooks.during_start())? } else { [None, None] };
         let (parent, ours) = link::pair()?;
@@ -390,6 +426,7 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
+        resctrl::enter(state.rdt, init.pid)?;
         if let Some(maps) = maps {
             uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
             self.set_oom_score(init)?;

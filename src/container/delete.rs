@@ -9,6 +9,7 @@ use super::{Context, hooks};
 use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};
 use crate::host;
+use crate::resctrl;
 use crate::warn;
 
 /// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
@@ -41,8 +42,11 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         state = read(&dir, force)?;
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
-    // As long as it is there, so is the state, by which it is found the next time.
-    state.as_ref().map_or(Ok(()), |state| remove_cgroup(context, state))?;
+    // As long as they are there, so is the state, by which they are found the next time.
+    if let Some(state) = &state {
+        remove_cgroup(context, state)?;
+        resctrl::remove(state.rdt_own)?;
+    }
     if let Some(state) = &state
         && let Err(error) = hooks::run_poststop(state)
     {

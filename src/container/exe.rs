@@ -6,7 +6,7 @@
 
 use super::Context;
 use crate::debug;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Errno, Result};
 use crate::sys::errno::describe;
 use crate::sys::{OwnedFd, exe};
 
@@ -35,8 +35,10 @@ pub(super) fn protect(context: &Context) -> Result<Protected> {
         Ok(mount) => return Ok(Protected(Some(mount))),
         Err(errno) => debug!("mount our own program read-only: {}", describe(errno)),
     }
-    exe::execute_sealed_copy(&context.start).context("execute", "a sealed copy of isopod").map_err(|error| {
-        error.hint("vm.memfd_noexec=2 forbids it; a program that belongs to somebody else needs none")
-    })?;
-    Ok(Protected(None))
+    match exe::execute_sealed_copy(&context.start).context("execute", "a sealed copy of isopod") {
+        Err(error) if error.is(Errno::ACCESS) => {
+            Err(error.hint("vm.memfd_noexec=2 forbids it; a program that belongs to somebody else needs none"))
+        }
+        executed => executed.map(|_| Protected(None)),
+    }
 }

@@ -202,6 +202,7 @@ impl Adding<'_> {
                     namespaces: self.state.namespaces,
                     joined,
                     doors,
+                    rdt: self.state.rdt,
                     keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
                     console,
                     preserve_fds,

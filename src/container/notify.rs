@@ -76,7 +76,7 @@ impl Notify {
     pub(super) fn is_ready(&self, pid: i32) -> bool {
         let mut buffer = [0; 4096];
         let Ok(message) = socket::recv(self.fd(), &mut buffer) else { return false };
-        if !message.split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+        if !says_ready(message) {
             return false;
         }
         if let Err(error) = self.tell(pid) {
@@ -100,6 +100,26 @@ impl Notify {
         match told.context("tell NOTIFY_SOCKET", text(self.supervisor))? {
             true => Ok(()),
             false => Err(Error::because("tell NOTIFY_SOCKET", text(self.supervisor), "it does not listen")),
+        }
+    }
+}
+
+/// Whether a message has the line that says so.
+pub(crate) fn says_ready(message: &[u8]) -> bool {
+    message.split(|byte| *byte == b'\n').any(|line| line == b"READY=1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_a_line_of_its_own() {
+        for message in [&b"READY=1"[..], b"READY=1\n", b"STATUS=up\nREADY=1\nMAINPID=2", b"\xff\nREADY=1"] {
+            assert!(says_ready(message));
+        }
+        for message in [&b""[..], b"READY=0", b"READY=10", b"NOTREADY=1", b"READY=1\r", b"STATUS=READY=1"] {
+            assert!(!says_ready(message));
         }
     }
 }

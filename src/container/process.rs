@@ -64,7 +64,7 @@ impl Stat {
         }
     }
 
-    fn parse(line: &[u8]) -> Option<Stat> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Stat> {
         // The name, in parentheses, is the process's own choice and may hold blanks and parentheses: the last one
         // ends it. Field 3 follows.
         let after_name = line.iter().rposition(|byte| *byte == b')')? + 1;

@@ -69,6 +69,9 @@ json::object! {
         keyring: bool = "keyring",
         /// Whether processes have a seccomp filter, which lies beside this.
         seccomp: bool = "seccomp",
+        /// The groups of the resctrl file system that its processes are in, and those that go with it.
+        rdt: json::List<'a, &'a str> = "rdt",
+        rdt_own: json::List<'a, &'a str> = "rdtOwn",
         /// Whom the seccomp filter notifies, if it does, and what they are told beside.
         listener_path: Option<&'a str> = "listenerPath",
         listener_metadata: Option<&'a str> = "listenerMetadata",
@@ -91,7 +94,7 @@ impl State<'_> {
         Process::open(self.pid, self.start_time)
     }
 
-    fn json(&self) -> &'static str {
+    pub(crate) fn json(&self) -> &'static str {
         json::text(Style::Pretty, |w| {
             w.object(|w| {
                 w.member("version", VERSION);
@@ -110,6 +113,8 @@ impl State<'_> {
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
                 w.member("seccomp", self.seccomp);
+                w.member("rdt", Some(self.rdt).filter(|groups| !groups.is_empty()));
+                w.member("rdtOwn", Some(self.rdt_own).filter(|groups| !groups.is_empty()));
                 w.member("listenerPath", self.listener_path);
                 w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
@@ -121,7 +126,7 @@ impl State<'_> {
     }
 
     /// `name` is what errors begin with.
-    fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
+    pub(crate) fn parse<'t>(name: &'static str, text: &'t [u8]) -> Result<State<'t>> {
         let state: State<'t> = json::from_document(name, text)?;
         match state.version {
             VERSION => Ok(state),
@@ -202,6 +207,7 @@ impl StateDir {
                 lock.map(|()| dir)
             })
             .inspect_err(|_| {
+                // What others could not tell from a container whose runtime was killed.
                 let _ = file::rmdirat(root.as_fd(), name);
             });
         Ok(StateDir { id, name, dir: opened?, root, lock: Cell::new(Lock::Exclusive) })
@@ -500,6 +506,8 @@ mod tests {
             namespaces: 1 << 40,
             keyring: true,
             seccomp: true,
+            rdt: &["group", "group/mon_groups/id"],
+            rdt_own: &["group/mon_groups/id"],
             listener_path: Some("/agent"),
             listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Result};
-use crate::sys::{AsFd, file, process};
+use crate::sys::{self, AsFd, file, process};
 
 /// A user without privileges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,18 +56,18 @@ fn table(path: &CStr) -> Result<&'static str> {
 }
 
 /// The name in a line of passwd(5), if it is that of the user.
-fn name_of(line: &str, uid: u32) -> Option<&str> {
+pub(crate) fn name_of(line: &str, uid: u32) -> Option<&str> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
-    (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    (sys::natural(fields.nth(1)?) == Some(uid)).then_some(name)
 }
 
 /// The range in a line of subuid(5), if it is the user's, who is there by name or by number.
-fn range_of(line: &str, name: &str, uid: u32) -> Option<Range> {
+pub(crate) fn range_of(line: &str, name: &str, uid: u32) -> Option<Range> {
     let mut fields = line.split(':');
     let owner = fields.next().filter(|owner| !owner.is_empty())?;
-    let range = Range { first: fields.next()?.parse().ok()?, count: fields.next()?.trim_ascii_end().parse().ok()? };
-    let is_his = owner == name || owner.parse() == Ok(uid);
+    let range = Range { first: sys::natural(fields.next()?)?, count: sys::natural(fields.next()?.trim_ascii_end())? };
+    let is_his = owner == name || sys::natural(owner) == Some(uid);
     // Ids that there are; the last number is none.
     (is_his && range.count > 0 && range.first.checked_add(range.count).is_some()).then_some(range)
 }
@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(name_of("user:x:1000:100::/home/user:/bin/sh", 100), None);
         assert_eq!(name_of(":x:1000:", 1000), None);
         assert_eq!(name_of("1000", 1000), None);
+        assert_eq!(name_of("+user:x:+1000:100::/home/user:/bin/sh", 1000), None, "NIS, not a number");
     }
 
     #[test]
@@ -89,7 +90,9 @@ mod tests {
         let range = |line| range_of(line, "user", 1000).map(|range| (range.first, range.count));
         assert_eq!(range("user:100000:65536"), Some((100_000, 65536)));
         assert_eq!(range("1000:100000:65536\t"), Some((100_000, 65536)));
-        for other in ["users:1:1", "root:1:1", "", ":1:1", "user:1", "user:1:0", "user:x:1", "user:4294967295:1"] {
+        for other in
+            ["users:1:1", "root:1:1", "", ":1:1", "user:1", "user:1:0", "user:x:1", "user:4294967295:1", "user:+1:1"]
+        {
             assert_eq!(range(other), None, "{other}");
         }
         assert_eq!(range_of(":1:1", "", 1000), None, "somebody without a name");

@@ -10,6 +10,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::link::Child;
 use crate::log::{self, Level};
 use crate::plan::process::Process;
+use crate::resctrl;
 use crate::sys::namespace::{self, kind};
 use crate::sys::root::Root;
 use crate::sys::{AsFd, CWD, OwnedFd, fd, file, memory, process};
@@ -26,6 +27,8 @@ pub struct Entering<'a> {
     pub joined: u64,
     /// The way into its cgroups.
     pub doors: Doors<'a>,
+    /// The groups of the resctrl file system that it enters.
+    pub rdt: &'a [&'a str],
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     /// The socket that the terminal's other side is sent to.
@@ -51,12 +54,13 @@ pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
 /// afterwards nothing of the host is open but what the caller passes on, the link and the console's socket: whoever is
 /// in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
 fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
-    let Entering { id, init, namespaces, doors, keyring, console, .. } = entering;
+    let Entering { id, init, namespaces, doors, rdt, keyring, console, .. } = entering;
     if entering.joined & kind::USER == 0 {
         set_oom_score(planned)?;
     }
     doors.enter()?;
     drop(doors);
+    resctrl::enter(rdt, 0)?;
     scheduling::set_affinity(&planned.scheduling.affinity)?;
     scheduling::set_priorities(0, &planned.scheduling)?;
     let labels = label::Files::open(&planned.labels)?;

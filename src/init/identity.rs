@@ -8,7 +8,7 @@ use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
-use crate::sys::{AsFd, fd, memory, process, security};
+use crate::sys::{self, AsFd, fd, memory, process, security};
 use crate::warn;
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such; or, if it has
@@ -223,10 +223,10 @@ pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
     memory::joined(&["HOME=", home]).unwrap_or(c"HOME=/")
 }
 
-fn home_of(table: &[u8], uid: u32) -> Option<&str> {
+pub(crate) fn home_of(table: &[u8], uid: u32) -> Option<&str> {
     table.split(|byte| *byte == b'\n').filter_map(|line| core::str::from_utf8(line).ok()).find_map(|line| {
         let mut fields = line.split(':').skip(2);
-        let found = fields.next()?.parse::<u32>().ok()?;
+        let found = sys::natural(fields.next()?)?;
         let home = fields.nth(2)?;
         (found == uid && !home.is_empty()).then_some(home)
     })
@@ -244,5 +244,6 @@ mod tests {
         assert_eq!(home_of(table, 1000), Some("/home/user"));
         assert_eq!(home_of(table, 5), None);
         assert_eq!(home_of(b"broken:x:7\n:::::::\n", 7), None);
+        assert_eq!(home_of(b"+user:x:+7:7::/home/user:/x\n", 7), None);
     }
 }

@@ -80,10 +80,38 @@ fn null_is_absent() {
 }
 
 #[test]
+fn the_bounds_of_integers() {
+    let sample =
+        read(r#"{"small":0,"id":0,"large":9223372036854775808,"nice":2147483647,"limit":9223372036854775807}"#);
+    assert_eq!((sample.small, sample.id, sample.nice), (Some(0), Some(0), Some(i32::MAX)));
+    assert_eq!((sample.large, sample.limit), (Some(1 << 63), Some(i64::MAX)));
+    let sample = read(r#"{"nice":-0,"limit":-0}"#);
+    assert_eq!((sample.nice, sample.limit), (Some(0), Some(0)));
+    for (name, numbers) in [
+        ("small", &["-1", "-0", "65536", "4294967296", "18446744073709551616", "-9223372036854775809"][..]),
+        ("id", &["-1", "-0", "4294967296", "18446744073709551616", "-9223372036854775809"]),
+        ("large", &["-1", "-0", "18446744073709551616", "18446744073709551625", "99999999999999999999"]),
+        ("nice", &["2147483648", "-2147483649", "4294967295", "18446744073709551616", "-9223372036854775809"]),
+        ("limit", &["9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616"]),
+    ] {
+        for number in numbers.iter().chain(&["0e0", "-0.0", "1e1", "1E-1", "1e999999999999"]) {
+            let error = error(format!(r#"{{"{name}":{number}}}"#).as_bytes());
+            assert!(error.starts_with(&format!("{name}: expected an integer from ")), "{error}");
+            assert!(error.ends_with(&format!(", found {number}")), "{error}");
+        }
+    }
+}
+
+#[test]
 fn the_last_of_two_counts() {
     let sample = read(r#"{"id":1,"words":["a"],"map":{"x":"1","y":"2","x":"3"},"id":2,"words":["b"]}"#);
     assert_eq!((sample.id, sample.words), (Some(2), &["b"][..]));
     assert_eq!(sample.map[..], [("y", "2"), ("x", "3")]);
+    // It comes instead of the first, not in addition; but null is as if it were not there.
+    let sample =
+        read(r#"{"inner":{"n":1},"child":{"id":1,"flag":true},"inner":{},"child":{"id":2},"ids":[1],"ids":null}"#);
+    let child = Sample { id: Some(2), ..Sample::default() };
+    assert_eq!((sample.inner, sample.child, sample.ids), (Some(Inner::default()), Some(&child), Some(&[1][..])));
     // The error is about the one that is wrong.
     assert_eq!(error(br#"{"id":1,"id":"x"}"#), "id: expected an integer from 0 to 4294967295, found a string");
 }
@@ -99,6 +127,9 @@ fn strings() {
         (r"a\uD83D\uDE00b", "a\u{1f600}b"),
         (r"\uffff\ue000\ud7ff", "\u{ffff}\u{e000}\u{d7ff}"),
         (r"\\u0041", r"\u0041"),
+        // As Go writes what would mean something to HTML or JavaScript.
+        (r"\u003ca\u003e\u0026\u2028\u2029\ufffd", "<a>&\u{2028}\u{2029}\u{fffd}"),
+        (r"\ud800\udc00\uDBFF\uDFFF", "\u{10000}\u{10ffff}"),
         (r#"\\\""#, r#"\""#),
         (r"\\", r"\"),
     ] {
@@ -207,6 +238,21 @@ fn what_is_no_json_is_an_error_with_its_place() {
         ("{\"words\":[\"a\" \"b\"]}", "line 1 column 15, in words: expected a comma or a closing bracket"),
         ("{\"words\":[\"a\"}", "line 1 column 14, in words: expected a comma or a closing bracket"),
         ("{\n \"x\": {\n  \"\u{e4}\": nul\n", "line 3 column 8, in x[\"\u{e4}\"]: expected a value"),
+        ("{\"a\":\"\0\"}", "line 1 column 7, in a: control character in a string"),
+        ("{\"a\":1\0}", "line 1 column 7: expected a comma or a closing brace"),
+        ("{}\0", "line 1 column 3: something follows the end of the document"),
+        ("{}\u{feff}", "line 1 column 3: something follows the end of the document"),
+        ("{}// words", "line 1 column 3: something follows the end of the document"),
+        ("/* words */{}", "line 1 column 1: expected a value"),
+        ("{\"a\":'b'}", "line 1 column 6, in a: expected a value"),
+        ("{\u{a0}}", "line 1 column 2: expected a member's name in quotes"),
+        ("{\"a\":-01}", "line 1 column 9, in a: number with a leading zero"),
+        ("{\"a\":00}", "line 1 column 8, in a: number with a leading zero"),
+        ("{\"a\":0x1}", "line 1 column 7: expected a comma or a closing brace"),
+        ("{\"a\":1e+}", "line 1 column 9, in a: expected a digit"),
+        ("{\"a\":--1}", "line 1 column 7, in a: expected a digit"),
+        ("{\"a\":Infinity}", "line 1 column 6, in a: expected a value"),
+        ("{\"a\":True}", "line 1 column 6, in a: expected a value"),
         ("{} x", "line 1 column 4: something follows the end of the document"),
         ("{}{}", "line 1 column 3: something follows the end of the document"),
         ("{\"a\":\"\n\"}", "line 1 column 7, in a: control character in a string"),
@@ -215,6 +261,12 @@ fn what_is_no_json_is_an_error_with_its_place() {
         ("{\"a\":\"\\u123", "line 1 column 7, in a: expected four hexadecimal digits after \\u"),
         ("{\"a\":\"\\ud800\"}", "line 1 column 7, in a: half a surrogate pair"),
         ("{\"a\":\"\\ud800\\u0041\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"a\":\"\\udfff\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"a\":\"\\udbffx\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"a\":\"\\udbff\\n\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"a\":\"\\ud800\\ud800\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"a\":\"\\ud800\\udc0\"}", "line 1 column 7, in a: half a surrogate pair"),
+        ("{\"\\ud800\":1}", "line 1 column 3: half a surrogate pair"),
         ("{\"a\":\"\\udc00\\ud800\"}", "line 1 column 7, in a: half a surrogate pair"),
         ("{\"a\\q\":1}", "line 1 column 4: unknown escape"),
         ("{\"a\":01}", "line 1 column 8, in a: number with a leading zero"),
@@ -229,8 +281,12 @@ fn what_is_no_json_is_an_error_with_its_place() {
     ] {
         assert_eq!(error(text.as_bytes()), expected, "{text}");
     }
-    assert_eq!(error(b"{\"a\": \"\xff\"}"), "line 1 column 8: not UTF-8");
-    assert_eq!(error(b"{\"a\": \"\xed\xa0\x80\"}"), "line 1 column 8: not UTF-8");
+    // Bytes that begin nothing, end too early, go on too long, are half a surrogate pair or beyond the last character.
+    for bytes in ["\\xff", "\\x80", "\\xc3", "\\xe2\\x82", "\\xc0\\x80", "\\xed\\xa0\\x80", "\\xf4\\x90\\x80\\x80"] {
+        let bytes = bytes.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap());
+        let text: Vec<u8> = b"{\"a\": \"".iter().copied().chain(bytes).chain(*b"\"}").collect();
+        assert_eq!(error(&text), "line 1 column 8: not UTF-8", "{}", text.escape_ascii());
+    }
 }
 
 #[test]

@@ -149,10 +149,10 @@ fn print(out: &mut dyn fmt::Write, name: &str, names: &'static str, values: &[Va
         for _ in 0..pending {
             out.write_str(" ")?;
         }
-        // What is written is the caller's: a line feed in it is no new line.
-        text.split('\n').enumerate().try_for_each(|(at, line)| {
-            out.write_str(if at == 0 { "" } else { "\\n" })?;
-            out.write_str(line)
+        // What is written is the caller's: a line feed in it is no new line, and nothing in it moves the cursor.
+        text.chars().try_for_each(|character| match character.is_control() {
+            true => write!(out, "{}", character.escape_default()),
+            false => out.write_char(character),
         })?;
         pending = width.saturating_sub(text.chars().count()) + 2;
     }
@@ -181,18 +181,18 @@ mod tests {
             page.row(&[Value::Text("/"), Value::Flag(false, "late"), Value::Words(&["a", "b"])]);
             page.row(&[Value::Text("/longer"), Value::Flag(true, "late"), Value::Text(""), Value::Number(7)]);
             page.section("none", "");
-            page.one("rest", Value::Text("a\nb"));
+            page.one("rest", Value::Text("a\n\u{1b}[1m\u{e4}"));
         });
         let expected = "id              x\n\
                         mounts          /             a b\n                /longer  late  7\n\
-                        rest            a\\nb\n";
+                        rest            a\\n\\u{1b}[1m\u{e4}\n";
         assert_eq!(text, expected);
         let json = jzon::parse(&json).expect("JSON");
         let expected = jzon::object! {
             id: "x",
             mounts: [{ on: "/", late: false, options: ["a", "b"] }, { on: "/longer", late: true, n: 7 }],
             none: [],
-            rest: "a\nb",
+            rest: "a\n\u{1b}[1m\u{e4}",
         };
         assert_eq!(json, expected);
     }

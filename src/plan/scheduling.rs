@@ -4,9 +4,9 @@
 use core::fmt::Arguments;
 
 use crate::error::{Error, Result};
-use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::sched::SchedAttr;
+use crate::{spec, sys};
 
 /// What the config says of it.
 #[derive(Clone, Copy, Default)]
@@ -230,8 +230,8 @@ fn bits<'a>(field: &str, list: Option<&str>, limit: u32) -> Result<Option<&'a [u
     let mut words: Growing<'a, u64> = Growing::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
-            (Ok(first), Ok(last)) if first <= last => (first, last),
+        let (first, last) = match (sys::natural(first.trim()), sys::natural(last.trim())) {
+            (Some(first), Some(last)) if first <= last => (first, last),
             _ => return Err(wrong(field, format_args!("{list:?} is not a list like 0-3,7"))),
         };
         if last >= limit {
@@ -271,6 +271,7 @@ mod tests {
             ("0,", Err("\"0,\" is not a list like 0-3,7")),
             ("-1", Err("\"-1\" is not a list like 0-3,7")),
             ("a", Err("\"a\" is not a list like 0-3,7")),
+            ("+1", Err("\"+1\" is not a list like 0-3,7")),
             ("4294967296", Err("\"4294967296\" is not a list like 0-3,7")),
         ] {
             let found = bits("f", Some(list), 128).map(|bits| bits.map(<[u64]>::to_vec)).map_err(|e| e.to_string());

@@ -57,11 +57,14 @@ pub fn plan<'a>(
     filter.flags &= !TSYNC;
     let found = [
         ("linux.seccomp.listenerPath", path),
-        ("annotations.run.oci.seccomp.receiver", annotations.get(ANNOTATION).unwrap_or("")),
+        ("annotations[\"run.oci.seccomp.receiver\"]", annotations.get(ANNOTATION).unwrap_or("")),
         ("RUN_OCI_SECCOMP_RECEIVER", receiver),
     ];
     match found.into_iter().find(|(_, path)| !path.is_empty()) {
-        Some((_, path)) if path.starts_with('/') => Ok((Some(filter), Some(Listener { path, metadata }))),
+        Some((field, path)) if path.starts_with('/') => {
+            super::cstr(path, format_args!("{field}"))?;
+            Ok((Some(filter), Some(Listener { path, metadata })))
+        }
         Some((field, path)) => Err(Error::config(format_args!("{field}"), format_args!("{path:?} is not absolute"))),
         None => {
             Err(Error::config(format_args!("linux.seccomp.listenerPath"), format_args!("is required for {NOTIFY}")))

@@ -7,6 +7,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::device::{Device, LINKS};
 use crate::sys::file::{self, AtFlags, Dev, FileType};
 use crate::sys::mount::{MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
+use crate::sys::namespace::kind;
 use crate::sys::root::Make;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
 
@@ -36,7 +37,16 @@ impl Rootfs<'_> {
         let cname = memory::cstr(name).ok_or_else(|| Error::errno("mknod", path, Errno::INVAL))?;
         match file::mknodat(dir, cname, device.kind, device.mode, device.dev) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return check_existing(device, dir, cname),
+            Err(Errno::EXIST) => {
+                let stat = file::fstatat(dir, cname, AtFlags::SYMLINK_NOFOLLOW).context("stat", path)?;
+                return match FileType::from_raw_mode(stat.st_mode) {
+                    _ if is_node(&stat, device.kind, device.dev) => Ok(()),
+                    // Only the place for one, as we have left it when the container was made before.
+                    FileType::RegularFile if self.plan.namespaces.has(kind::USER) => bind_node(device, dir, cname),
+                    // An image may have brought anything (CVE-2026-88265).
+                    _ => Err(Error::because("mknod", path, "the rootfs has something else there")),
+                };
+            }
             // A user namespace makes no nodes, nor does a runtime without CAP_MKNOD: the host's serve.
             Err(Errno::PERM) => return bind_node(device, dir, cname),
             Err(errno) => return Err(Error::errno("mknod", path, errno)),
@@ -81,15 +91,6 @@ fn bind_node(device: &Device<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()
     let tree = host_node(host, device.kind, device.dev)?;
     make_in(dir, name, Make::File).context("make the mount point", device.path.normal)?;
     move_mount_to(tree.as_fd(), dir, name).context("move_mount", device.path.normal)
-}
-
-/// What is there already must be the very device; an image may have brought anything (CVE-2026-88265).
-fn check_existing(device: &Device<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
-    let stat = file::fstatat(dir, name, AtFlags::SYMLINK_NOFOLLOW).context("stat", device.path.normal)?;
-    if is_node(&stat, device.kind, device.dev) {
-        return Ok(());
-    }
-    Err(Error::because("mknod", device.path.normal, "the rootfs has something else there"))
 }
 
 fn is_node(stat: &file::Stat, kind: FileType, dev: Dev) -> bool {

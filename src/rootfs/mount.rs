@@ -269,10 +269,11 @@ fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
 fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<()> {
     place.attach(tree).map_err(|errno| {
         let error = failed(mount, "move_mount", errno);
-        if errno == Errno::NOTDIR {
-            error.hint("one of source and destination is a directory, the other is not")
-        } else {
-            error
+        match errno {
+            Errno::NOTDIR | Errno::INVAL => {
+                error.hint("source and destination have to be both directories, or neither")
+            }
+            _ => error,
         }
     })
 }

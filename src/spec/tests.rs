@@ -456,3 +456,88 @@ fn documents() {
         assert_eq!(parse(bad.as_bytes()).unwrap_err().to_string(), format!("config.json {error}"));
     }
 }
+
+/// One step down in a document.
+#[derive(Clone)]
+enum Step {
+    Name(String),
+    Index(usize),
+}
+
+/// The ways to all values in it.
+fn ways(value: &JsonValue, here: &mut Vec<Step>, all: &mut Vec<Vec<Step>>) {
+    all.push(here.clone());
+    let named = value.entries().map(|(name, value)| (Step::Name(name.to_owned()), value));
+    let numbered = value.members().enumerate().map(|(index, value)| (Step::Index(index), value));
+    for (step, value) in named.chain(numbered) {
+        here.push(step);
+        ways(value, here, all);
+        here.pop();
+    }
+}
+
+/// A way as an error writes it.
+fn path(way: &[Step]) -> String {
+    let steps = way.iter().enumerate().map(|(at, step)| match step {
+        Step::Index(index) => format!("[{index}]"),
+        Step::Name(name) if name.contains(['.', '/']) => format!("[{name:?}]"),
+        Step::Name(name) => format!("{}{name}", if at == 0 { "" } else { "." }),
+    });
+    steps.collect()
+}
+
+/// The document with another text in place of a value.
+fn replaced(way: &[Step], with: &str) -> String {
+    const MARK: &str = "this one";
+    let mut document = jzon::parse(FULL).unwrap();
+    let place = way.iter().fold(&mut document, |value, step| match step {
+        Step::Name(name) => &mut value[name.as_str()],
+        Step::Index(index) => &mut value[*index],
+    });
+    *place = MARK.into();
+    document.dump().replace(&format!("{MARK:?}"), with)
+}
+
+#[test]
+fn whatever_is_of_a_wrong_kind_is_an_error_with_the_whole_path_to_it() {
+    let document = jzon::parse(FULL).unwrap();
+    let mut all = Vec::new();
+    ways(&document, &mut Vec::new(), &mut all);
+    for way in &all {
+        let value = way.iter().fold(&document, |value, step| match step {
+            Step::Name(name) => &value[name.as_str()],
+            Step::Index(index) => &value[*index],
+        });
+        // What it is not, and how that is called.
+        let others: &[(&str, &str)] = match value {
+            JsonValue::Number(_) => &[
+                ("1e0", "1e0"),
+                ("1E2", "1E2"),
+                ("1.0", "1.0"),
+                ("0.5", "0.5"),
+                ("-1e-1", "-1e-1"),
+                ("18446744073709551616", "18446744073709551616"),
+                ("-9223372036854775809", "-9223372036854775809"),
+                (r#""1""#, "a string"),
+                ("true", "true"),
+                ("[1]", "an array"),
+            ],
+            JsonValue::Boolean(_) => &[("1", "1"), (r#""true""#, "a string"), ("{}", "an object")],
+            JsonValue::Object(_) => &[("[]", "an array"), (r#""x""#, "a string"), ("0", "0")],
+            JsonValue::Array(_) => &[("{}", "an object"), (r#""x""#, "a string"), ("false", "false")],
+            _ => &[("{}", "an object"), ("[]", "an array"), ("7", "7"), ("true", "true")],
+        };
+        for (other, found) in others {
+            let error = parse(replaced(way, other).as_bytes()).expect_err("of a wrong kind").to_string();
+            let path = path(way);
+            let begins = format!("config.json{}{path}: expected ", if path.is_empty() { "" } else { " " });
+            assert!(error.starts_with(&begins) && error.ends_with(&format!(", found {found}")), "{error}: {begins}");
+        }
+        if let Some(Step::Index(_)) = way.last() {
+            // Null is an absent member, but no item.
+            let error = parse(replaced(way, "null").as_bytes()).expect_err("null").to_string();
+            assert!(error.starts_with(&format!("config.json {}: expected ", path(way))), "{error}");
+        }
+    }
+    assert!(all.len() > 200, "{}", all.len());
+}

@@ -1,6 +1,9 @@
 //! Device nodes: the default ones, the links, and those of the config.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use jzon::{array, object};
 
@@ -8,6 +11,7 @@ use crate::case;
 use crate::support::{Case, Kind, Need, Sandbox};
 
 pub fn cases() -> Vec<Case> {
+    const BOUND: &str = "binds the host's over whatever is there";
     vec![
         case!(default_nodes),
         case!(default_links),
@@ -17,6 +21,9 @@ pub fn cases() -> Vec<Case> {
         case!(device_outside_of_dev),
         case!(device_replaces_a_default),
         case!(devices_in_a_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(places_for_devices_in_a_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(nodes_that_are_there_in_a_user_namespace).needs(&[Need::UserNamespaces]).isopod_only(BOUND),
+        case!(others_that_are_there_in_a_user_namespace).needs(&[Need::UserNamespaces]).isopod_only(BOUND),
         case!(dev_of_the_host_is_left_alone),
         case!(no_dev_mount),
         case!(no_console_without_a_terminal),
@@ -85,6 +92,45 @@ fn devices_in_a_user_namespace(t: &Sandbox) {
     c.config["linux"]["devices"] = array![object! { path: "/dev/fuse", "type": "c", major: 10, minor: 229 }];
     let script = "stat -c %t:%T /dev/null /dev/zero /dev/fuse; echo x >/dev/null; head -c 3 /dev/zero | wc -c";
     assert_eq!(c.out(script), "1:3\n1:5\na:e5\n3");
+}
+
+/// Without a file system of its own on `/dev`, what the host's nodes are bound to stays there for the next time.
+fn places_for_devices_in_a_user_namespace(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().without_mount("/dev");
+    fs::set_permissions(c.inside("dev"), fs::Permissions::from_mode(0o777)).expect("chmod");
+    for _ in 0..2 {
+        assert_eq!(c.out("stat -c %t:%T /dev/null /dev/zero; echo x >/dev/null"), "1:3\n1:5");
+        assert!(fs::symlink_metadata(c.inside("dev/null")).expect("a place").is_file());
+    }
+}
+
+/// Made beforehand, by somebody who may.
+fn nodes_that_are_there_in_a_user_namespace(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().without_mount("/dev").bind("/dev/pts", "/dev/pts", &[]);
+    fs::set_permissions(c.inside("dev"), fs::Permissions::from_mode(0o777)).expect("chmod");
+    node(&c.inside("dev/null"), 3);
+    node(&c.inside("dev/fuse"), 5);
+    c.config["linux"]["devices"] = array![object! { path: "/dev/fuse", "type": "c", major: 1, minor: 5 }];
+    assert_eq!(c.out("stat -c %t:%T /dev/null /dev/fuse; head -c 3 /dev/fuse | wc -c"), "1:3\n1:5\n3");
+    assert!(!c.out("cat /proc/self/mountinfo").contains(" /dev/fuse "));
+}
+
+fn others_that_are_there_in_a_user_namespace(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace().without_mount("/dev").args(&["/bin/true"]);
+    fs::set_permissions(c.inside("dev"), fs::Permissions::from_mode(0o777)).expect("chmod");
+    node(&c.inside("dev/null"), 5);
+    c.run().is_refused();
+    fs::remove_file(c.inside("dev/null")).expect("rm");
+    c.symlink("/dev/null", "/etc/passwd").run().is_refused();
+}
+
+fn node(path: &Path, minor: u32) {
+    let made = Command::new("mknod").arg(path).args(["c", "1", &minor.to_string()]).status();
+    assert!(made.expect("mknod").success());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("chmod");
 }
 
 /// Who binds the host's /dev wants exactly that.

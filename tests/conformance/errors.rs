@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use jzon::{JsonValue, array, object};
+use jzon::{array, object};
 
 use crate::case;
 use crate::support::{Case, Container, Kind, Sandbox};
@@ -12,6 +12,7 @@ pub fn cases() -> Vec<Case> {
         case!(missing_config),
         case!(missing_bundle),
         case!(broken_json).differs(Kind::Runc, "ignores what follows the object"),
+        case!(config_of_64_mib).isopod_only("have no limit"),
         case!(missing_rootfs),
         case!(rootfs_that_is_a_file),
         case!(missing_process),
@@ -25,7 +26,7 @@ pub fn cases() -> Vec<Case> {
         case!(error_of_the_container_side_always_arrives),
         case!(error_is_one_line).isopod_only("the form is isopod's"),
         case!(config_error_names_the_field).isopod_only("the form is isopod's"),
-        case!(fields_to_come_are_refused_by_name).isopod_only("they have most of these fields, or ignore them"),
+        case!(what_is_not_done_is_refused_by_name).isopod_only("they have handlers, or ignore them"),
     ]
 }
 
@@ -54,6 +55,34 @@ fn broken_json(t: &Sandbox) {
         fs::write(c.bundle.join("config.json"), text).expect("write");
         t.spawn(&mut c.command("create", &[])).wait().is_refused();
         nothing_happened(t);
+    }
+}
+
+/// More than anybody writes, but nothing to break down at.
+fn config_of_64_mib(t: &Sandbox) {
+    const LIMIT: usize = 64 << 20;
+    let mut c = t.container();
+    c.args(&["/bin/echo", "whole"]).write_config();
+    let path = c.bundle.join("config.json");
+    let config = c.config.dump();
+    fs::write(&path, format!("{config}{}", " ".repeat(LIMIT - config.len()))).expect("write");
+    assert_eq!(t.spawn(&mut c.command("run", &[])).wait().ok(), "whole");
+    // What follows is not even looked at, nor is there anything on the disk.
+    let file = fs::File::options().write(true).open(&path).expect("open");
+    for length in [LIMIT as u64 + 1, 1 << 40] {
+        file.set_len(length).expect("truncate");
+        for verb in ["run", "plan"] {
+            let ran = t.spawn(&mut c.command(verb, &[])).wait();
+            ran.fails(&["read config.json: is larger than 64 MiB"]);
+            assert_eq!(ran.stderr().lines().count(), 1, "{ran}");
+        }
+        nothing_happened(t);
+    }
+    // Full of the smallest things that there are.
+    for (piece, open, close) in [("0,", "[", "0]"), ("\"\":0,", "{", "\"\":0}"), ("[[],[[]]],", "[", "[]]")] {
+        let many = format!("{open}{}{close}", piece.repeat(8 << 20 >> 2));
+        fs::write(&path, format!("{},\"x\":{many}}}", &config[..config.len() - 1])).expect("write");
+        assert_eq!(t.spawn(&mut c.command("run", &[])).wait().ok(), "whole");
     }
 }
 
@@ -193,13 +222,12 @@ fn config_error_names_the_field(t: &Sandbox) {
     nothing_happened(t);
 }
 
-/// Asking for something that is not there yet must not look as if it had been done.
-fn fields_to_come_are_refused_by_name(t: &Sandbox) {
-    let fields: &[(&str, &str, JsonValue)] = &[("linux", "intelRdt", object! { closID: "x" })];
-    for (block, field, value) in fields {
+/// Asking for something that isopod does not do must not look as if it had been done.
+fn what_is_not_done_is_refused_by_name(t: &Sandbox) {
+    for (name, value) in [("run.oci.handler", "wasm"), ("module.wasm.image/variant", "compat")] {
         let c = &mut t.container();
-        c.config[*block][*field] = value.clone();
-        c.sh("true").run().fails(&[&format!("{block}.{field}")]);
+        c.config["annotations"][name] = value.into();
+        c.sh("true").run().fails(&[&format!("config.json annotations[{name:?}]: isopod has no handlers")]);
     }
     nothing_happened(t);
 }

@@ -21,16 +21,19 @@ mod errors;
 mod exe;
 mod exec;
 mod hooks;
+mod ladders;
 mod lifecycle;
 mod limits;
 mod live_mounts;
 mod masks;
 mod mounts;
 mod namespaces;
+mod nested;
 mod netdevices;
 mod notify;
 mod plan;
 mod process;
+mod rdt;
 mod rootless;
 mod safety;
 mod scheduling;
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     let modules = [
         namespaces::cases(),
+        nested::cases(),
         netdevices::cases(),
         mounts::cases(),
         devices::cases(),
@@ -75,6 +79,7 @@ fn cases() -> Vec<Case> {
         cgroup::cases(),
         lifecycle::cases(),
         limits::cases(),
+        ladders::cases(),
         errors::cases(),
         exe::cases(),
         exec::cases(),
@@ -90,6 +95,7 @@ fn cases() -> Vec<Case> {
         seccomp::cases(),
         systemd::cases(),
         notify::cases(),
+        rdt::cases(),
         live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()

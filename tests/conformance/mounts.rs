@@ -74,6 +74,7 @@ pub fn cases() -> Vec<Case> {
         case!(target_in_procfs_is_not_overridden).isopod_only(LINKS),
         case!(recursive_attributes_can_be_taken_back)
             .isopod_only("crun 1.8 adds flags only; runc 1.1 has them for binds of one kind"),
+        case!(directory_on_a_file_is_refused).isopod_only("in other words"),
         case!(idmap_with_mappings).isopod_only(IDS),
         case!(idmap_of_the_container).isopod_only(IDS).needs(&[Need::UserNamespaces]),
         case!(idmap_of_a_joined_namespace).isopod_only(IDS).needs(&[Need::UserNamespaces]),
@@ -785,6 +786,14 @@ fn idmap_of_a_file_system_of_the_container_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.with_user_namespace().mount("/data", "tmpfs", "tmpfs", &["idmap=uids=0-1000-1;gids=0-1000-1"]);
     c.run().fails(&["mount_setattr mounts[", " on /data: ", "CAP_SYS_ADMIN over"]);
+}
+
+fn directory_on_a_file_is_refused(t: &Sandbox) {
+    for (source, destination) in [("/usr", "/etc/passwd"), ("/etc/passwd", "/tmp")] {
+        let mut c = t.container();
+        c.mkdir("/tmp").bind(destination, source, &[]);
+        c.run().fails(&["move_mount mounts[", destination, "have to be both directories, or neither"]);
+    }
 }
 
 fn long_options_of_a_file_system(t: &Sandbox) {

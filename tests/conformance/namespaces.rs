@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
+use jzon::JsonValue;
+
 use crate::case;
 use crate::support::{Case, Kind, Need, Sandbox, eventually, read};
 
@@ -20,6 +22,7 @@ pub fn cases() -> Vec<Case> {
         case!(user_namespace_has_its_maps).needs(&[Need::UserNamespaces]),
         case!(user_namespace_owns_the_others).needs(&[Need::UserNamespaces]),
         case!(maps_of_several_ranges).needs(&[Need::UserNamespaces]),
+        case!(as_many_maps_as_the_kernel_takes).needs(&[Need::UserNamespaces]),
         case!(joins_by_path),
         case!(joins_a_pid_namespace),
         case!(joins_a_user_namespace)
@@ -169,6 +172,26 @@ impl Drop for Holder {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+fn as_many_maps_as_the_kernel_takes(t: &Sandbox) {
+    let map = |lines: u32| {
+        let lines = (0..lines).map(|id| jzon::object! { containerID: id, hostID: 2 * id, size: 1 });
+        JsonValue::from(lines.collect::<Vec<_>>())
+    };
+    let mut c = t.container();
+    c.namespace("user");
+    for name in ["uidMappings", "gidMappings"] {
+        c.config["linux"][name] = map(340);
+    }
+    let out = c.out("for map in uid gid; do awk '{print $1, $2, $3}' /proc/self/${map}_map; done");
+    let wanted: Vec<_> = (0..340).chain(0..340).map(|id| format!("{id} {} 1", 2 * id)).collect();
+    assert_eq!(out.lines().collect::<Vec<_>>(), wanted);
+    for name in ["uidMappings", "gidMappings"] {
+        c.config["linux"][name] = map(341);
+        c.run().is_refused();
+        c.config["linux"][name] = map(340);
     }
 }
 

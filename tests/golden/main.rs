@@ -4,6 +4,9 @@
 //! - `errors/SUBJECT.txt` is a list of small mistakes: a line that begins with `{` is a JSON merge patch (RFC 7396) to
 //!   `base.json`, the indented line below it the error that it leads to. Everything else is a comment.
 //!
+//! - `schema/` has the examples of the OCI runtime specification's schema, as they come with it (version 1.3, Apache
+//!   License 2.0): those that are not a whole config are laid over `base.json`, with a network of its own.
+//!
 //! `NAME-v1` is for a host with cgroup version 1 (with 2 beside it), `NAME-bare` for one without cgroups, any other for
 //! one with version 2.
 //!
@@ -38,6 +41,11 @@ fn main() -> ExitCode {
         let base = base.clone();
         trials.push(Trial::test(format!("errors/{}", name(&path)), move || mistakes(&path, &read(&base)?)));
     }
+    for path in files(&here.join("schema"), "json") {
+        let base = base.clone();
+        trials.push(Trial::test(format!("schema/{}", name(&path)), move || example(&path, &read(&base)?)));
+    }
+    trials.push(Trial::test("errors/nul-bytes", move || nul_bytes(&read(&here.join("strings.json"))?)));
     trials.push(Trial::test("errors/too-many-mappings", move || too_many_mappings(&read(&base)?)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -120,6 +128,98 @@ fn merge(target: &mut JsonValue, patch: &JsonValue) {
     }
 }
 
+/// An example of the schema: a whole config, or a part of one.
+fn example(path: &Path, base: &str) -> Result<(), Failed> {
+    let text = read(path)?;
+    match jzon::parse(&text) {
+        Ok(part) if !part.has_key("process") => {
+            let mut whole = jzon::parse(base)?;
+            whole["linux"]["namespaces"].push(jzon::object! { "type": "network" })?;
+            merge(&mut whole, &part);
+            config(path, &whole.dump())
+        }
+        _ => config(path, &text),
+    }
+}
+
+/// A NUL byte ends a string of the kernel's. So wherever a text could reach it, it is an error with the path of the text.
+fn nul_bytes(text: &str) -> Result<(), Failed> {
+    /// Not given to the kernel, or as bytes whose number is known.
+    const HARMLESS: [&str; 11] = [
+        "ociVersion",
+        "annotations[\"a.b\"]",
+        // It is a bind mount for its options.
+        "mounts[1].type",
+        // Of later kernels, as far as one can know.
+        "process.capabilities.bounding[0]",
+        "linux.seccomp.syscalls[0].names[0]",
+        "linux.resources.unified[\"memory.high\"]",
+        "linux.seccomp.listenerMetadata",
+        "linux.sysctl[\"kernel.msgmax\"]",
+        "linux.intelRdt.l3CacheSchema",
+        "linux.intelRdt.memBwSchema",
+        "linux.intelRdt.schemata[0]",
+    ];
+    let whole = jzon::parse(text)?;
+    outcome("strings", text)?;
+    let mut paths = Vec::new();
+    strings(&whole, &mut Vec::new(), &mut paths);
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let mut config = whole.clone();
+        let place = path.iter().fold(&mut config, |value, step| match step {
+            Step::Name(name) => &mut value[name.as_str()],
+            Step::Index(index) => &mut value[*index],
+        });
+        *place = format!("{}\0", place.as_str().unwrap_or_default()).into();
+        let path: String = path.iter().map(Step::to_string).collect();
+        let path = path.strip_prefix('.').unwrap_or(&path);
+        let told = outcome("strings", &config.dump()).err().unwrap_or_default();
+        // Of what a name stands for all is said in one place; of an option it is said which.
+        let place = match path {
+            "linux.netDevices.eth0.name" => "linux.netDevices[\"eth0\"]",
+            "mounts[1].options[1]" => "mounts[1].options: \"uids=0-0-1",
+            path => path,
+        };
+        let named = told.strip_prefix("config.json ").is_some_and(|told| told.starts_with(place));
+        if named == HARMLESS.contains(&path) {
+            wrong.push(format!("{path}: {told:?}"));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// One step down in a config, as errors write it.
+#[derive(Clone)]
+enum Step {
+    Name(String),
+    Index(usize),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Name(name) if name.contains(['.', '/', ' ']) => write!(f, "[{name:?}]"),
+            Step::Name(name) => write!(f, ".{name}"),
+        }
+    }
+}
+
+/// The ways to all strings.
+fn strings(value: &JsonValue, here: &mut Vec<Step>, all: &mut Vec<Vec<Step>>) {
+    if value.is_string() {
+        all.push(here.clone());
+    }
+    let named = value.entries().map(|(name, value)| (Step::Name(name.to_owned()), value));
+    let numbered = value.members().enumerate().map(|(index, value)| (Step::Index(index), value));
+    for (step, value) in named.chain(numbered) {
+        here.push(step);
+        strings(value, here, all);
+        here.pop();
+    }
+}
+
 /// Two limits of the kernel that would make long lines in a list.
 fn too_many_mappings(base: &str) -> Result<(), Failed> {
     for (first, count, error) in [
@@ -172,9 +272,12 @@ fn request(name: &str) -> Request<'_> {
             notify: Some(["/run/supervisor", "/state/golden/notify"]),
             ..plain
         },
+        "descriptors" => Request { preserve_fds: u32::MAX, ..plain },
         "systemd" => Request { systemd: Some(Owner::System), ..plain },
         "unmanaged" => Request { no_cgroups: true, ..plain },
-        "conduct" | "idmaps" => Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain },
+        "conduct" | "idmaps" | "good-spec-example-v1" | "strings" => {
+            Request { security: Security { apparmor: AppArmor::Confined, selinux: true }, ..plain }
+        }
         _ => plain,
     }
 }

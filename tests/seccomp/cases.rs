@@ -8,22 +8,13 @@ use isopod::{json, spec};
 
 use crate::bpf::{self, AARCH64, Call, I386, X32, X86_64};
 use crate::chance::Chance;
+use crate::meaning::{self, is_newer};
 use crate::peers;
 use crate::profile::{Action, Arg, Profile, Rule};
 
 const DOCKER: &str = include_str!("profiles/docker.json");
 const PODMAN: &str = include_str!("profiles/podman.json");
 const ENOSYS: u32 = 0x0005_0000 | 38;
-
-/// The names that the table has, and those of machines that we do not know.
-fn names() -> Vec<String> {
-    let table = include_str!("../../src/seccomp/table.rs");
-    table
-        .lines()
-        .filter_map(|line| line.strip_prefix("    (\"")?.split_once('"'))
-        .map(|(name, _)| name.into())
-        .collect()
-}
 
 fn numbers() -> impl Iterator<Item = u32> {
     let low = 0..600;
@@ -57,42 +48,6 @@ fn differences(profile: &Profile, ours: &[SockFilter], theirs: &[SockFilter], ch
         }
     }
     None
-}
-
-/// By runc's words: larger than the largest number of the architecture that the profile mentions.
-fn is_newer(profile: &Profile, call: &Call) -> bool {
-    let permissive = matches!(profile.default.name, "ALLOW" | "LOG" | "TRACE");
-    let largest = |arch, base| {
-        let numbers = profile.rules.iter().flat_map(|rule| &rule.names).filter_map(|name| number(name, arch));
-        numbers.max().map(|number| number | base).filter(|number| *number > 0)
-    };
-    if permissive || profile.default.errno == Some(38) {
-        return false;
-    }
-    let x32 = profile.arches.contains(&"X32").then(|| largest(2, X32)).flatten();
-    let newest = match (call.arch, largest(0, 0), x32) {
-        (I386, ..) if !profile.arches.contains(&"X86") => None,
-        (I386, ..) => largest(1, 0),
-        (X86_64, Some(plain), Some(x32)) => Some(if call.number & X32 == 0 { plain } else { x32 }),
-        (X86_64, plain, x32) => plain.or(x32),
-        _ => None,
-    };
-    newest.is_some_and(|newest| call.number > newest)
-}
-
-/// The number of a name on x86_64, x86 or x32, by the generated table.
-fn number(name: &str, arch: usize) -> Option<u32> {
-    use std::collections::HashMap;
-    use std::sync::LazyLock;
-    static TABLE: LazyLock<HashMap<&str, Vec<Option<u32>>>> = LazyLock::new(|| {
-        let rows = include_str!("../../src/seccomp/table.rs").lines();
-        let row = |line: &'static str| {
-            let (name, numbers) = line.strip_prefix("    (\"")?.strip_suffix("),")?.split_once("\", ")?;
-            Some((name, numbers.split(", ").map(|number| number.parse().ok()).collect()))
-        };
-        rows.filter_map(row).collect()
-    });
-    TABLE.get(name)?[arch]
 }
 
 fn compare(profiles: &mut [Profile], seed: u64) {
@@ -218,7 +173,7 @@ pub fn names_have_the_same_numbers() {
         arches: vec!["X86_64", "X86", "X32"],
         rules: vec![Rule { names: vec![name], action: Action { name: "TRAP", errno: None }, args: vec![] }],
     };
-    compare(&mut names().into_iter().map(profile).collect::<Vec<_>>(), 1);
+    compare(&mut meaning::names().iter().map(|name| profile((*name).to_owned())).collect::<Vec<_>>(), 1);
 }
 
 pub fn default_profiles_as_libseccomp() {
@@ -232,20 +187,20 @@ pub fn default_profiles_as_libseccomp() {
 }
 
 pub fn random_profiles_as_libseccomp() {
-    let names = names();
+    let names = meaning::names();
     let mut chance = Chance::new(3);
-    compare(&mut (0..3000).map(|_| chance.profile(&names)).collect::<Vec<_>>(), 4);
+    compare(&mut (0..3000).map(|_| chance.profile(names)).collect::<Vec<_>>(), 4);
 }
 
 /// Hundreds of calls, so that jumps are longer than an instruction allows.
 pub fn large_profiles_as_libseccomp() {
-    let names = names();
+    let names = meaning::names();
     let mut chance = Chance::new(5);
     let profile = |_| {
-        let mut whole = chance.profile(&names);
+        let mut whole = chance.profile(names);
         let conditional = whole.rules.iter().find(|rule| !rule.args.is_empty()).map(|rule| rule.action);
         for _ in 0..30 {
-            let mut more = chance.profile(&names);
+            let mut more = chance.profile(names);
             for rule in more.rules.iter_mut().filter(|rule| !rule.args.is_empty()) {
                 rule.action = conditional.unwrap_or(rule.action);
             }
@@ -260,11 +215,11 @@ pub fn large_profiles_as_libseccomp() {
 
 /// What seccompiler can express: calls of x86_64, one action beside the default, rules that are all alternatives.
 pub fn random_profiles_as_seccompiler() {
-    let names = names();
+    let names = meaning::names();
     let mut chance = Chance::new(8);
     let mut compared = 0;
     for _ in 0..3000 {
-        let mut profile = chance.profile(&names);
+        let mut profile = chance.profile(names);
         profile.arches = vec!["X86_64"];
         let Some(action) =
             profile.rules.iter().map(|rule| rule.action).find(|one| one.number() != profile.default.number())
@@ -273,7 +228,7 @@ pub fn random_profiles_as_seccompiler() {
         };
         profile.rules.iter_mut().for_each(|rule| rule.action = action);
         let ours = profile.compile().expect("compiles").program;
-        let theirs = peers::seccompiler(&profile, &action, |name| number(name, 0));
+        let theirs = peers::seccompiler(&profile, &action, |name| meaning::numbers(name).x86_64);
         let values = profile.interesting_values();
         for number in 0..600 {
             let probe = Call::new(X86_64, number, [0; 6]);
@@ -294,11 +249,37 @@ pub fn random_profiles_as_seccompiler() {
     assert!(compared > 2000, "{compared}");
 }
 
+/// What the rules say, without a compiler.
+pub fn random_profiles_as_they_are_meant() {
+    let names = meaning::names();
+    let mut chance = Chance::new(9);
+    for _ in 0..1000 {
+        let profile = chance.profile(names);
+        let program = profile.compile().expect("compiles").program;
+        let values = profile.interesting_values();
+        for arch in [X86_64, I386, AARCH64] {
+            for number in numbers() {
+                let probe = bpf::run(program, &Call::new(arch, number, [0; 6]));
+                for _ in 0..if probe.looked_at_arguments { 50 } else { 1 } {
+                    let call = Call::new(arch, number, std::array::from_fn(|_| chance.of(&values)));
+                    let (told, meant) = (bpf::run(program, &call).answer, meaning::answer(&profile, &call));
+                    assert!(
+                        told == meant || told == ENOSYS && is_newer(&profile, &call),
+                        "{call:x?}: {told:#x}, it means {meant:#x}\n{}\n{}",
+                        profile.json(),
+                        bpf::listing(program)
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// The interpreter is right about what a filter means: ours and every call again, in the kernel.
 pub fn the_kernel_agrees() {
-    let names = names();
+    let names = meaning::names();
     let mut chance = Chance::new(7);
-    let mut profiles: Vec<Profile> = (0..40).map(|_| chance.profile(&names)).collect();
+    let mut profiles: Vec<Profile> = (0..40).map(|_| chance.profile(names)).collect();
     profiles.extend([DOCKER, PODMAN].map(Profile::from_json));
     for profile in &profiles {
         let program = profile.compile().expect("compiles").program;

@@ -66,7 +66,7 @@ impl Chance {
 
     /// `names` are what there is to choose from. The rules with conditions for one call have one action: what happens
     /// if two of them fit is libseccomp's secret otherwise.
-    pub fn profile(&mut self, names: &[String]) -> Profile {
+    pub fn profile(&mut self, names: &[&str]) -> Profile {
         let default = self.action();
         let mut arches = vec!["X86_64"];
         for arch in ["X86", "X32"] {
@@ -75,7 +75,7 @@ impl Chance {
             }
         }
         // Few calls with many rules, or many calls.
-        let pool: Vec<String> = (0..=self.below(30)).map(|_| self.of(names)).collect();
+        let pool: Vec<String> = (0..=self.below(30)).map(|_| self.of(names).to_owned()).collect();
         let conditional = self.action();
         let mut rules = Vec::new();
         for _ in 0..=self.below(20) {

@@ -9,6 +9,7 @@
 mod bpf;
 mod cases;
 mod chance;
+mod meaning;
 mod peers;
 mod profile;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         test("too_long_a_filter_is_an_error", &[], cases::too_long_a_filter_is_an_error),
         test("newer_calls_do_not_exist", &[], cases::newer_calls_do_not_exist),
         test("random_profiles_as_seccompiler", &[], cases::random_profiles_as_seccompiler),
+        test("random_profiles_as_they_are_meant", &[], cases::random_profiles_as_they_are_meant),
         test("names_have_the_same_numbers", &[&LIBSECCOMP], cases::names_have_the_same_numbers),
         test("default_profiles_as_libseccomp", &[&LIBSECCOMP], cases::default_profiles_as_libseccomp),
         test("random_profiles_as_libseccomp", &[&LIBSECCOMP], cases::random_profiles_as_libseccomp),

@@ -1,6 +1,7 @@
 //! Profiles as the tests think of them: made of a file or by chance, and written down for both compilers.
 
 use isopod::seccomp::{self, Filter, Unknown};
+use isopod::sys::memory;
 use isopod::{json, spec};
 use jzon::JsonValue;
 
@@ -119,7 +120,7 @@ impl Profile {
 
     /// Our own compiler's work.
     pub fn compile(&self) -> Result<Filter<'static>, String> {
-        let text: &'static str = self.json().leak();
+        let text = memory::text(&self.json());
         let profile = json::from_slice::<spec::Seccomp<'_>>(text.as_bytes()).map_err(|error| error.to_string())?;
         seccomp::compile(&profile, Unknown::Skip).map_err(|error| error.to_string())
     }

@@ -25,6 +25,10 @@ pub enum Need {
     /// The C probe, so a compiler that links statically.
     Probe,
     UserNamespaces,
+    /// No resctrl file system where it is usually mounted.
+    NoResctrl,
+    /// A program on PATH.
+    Program(&'static str),
     /// An ordinary user, who may make user namespaces.
     User,
     /// The same with ids in `/etc/subuid`, and newuidmap(1).
@@ -58,6 +62,12 @@ impl Need {
             Need::Systemd => (!std::path::Path::new("/run/systemd/private").exists()
                 || host::unified("memory").is_none())
             .then(|| "no systemd with cgroup v2".into()),
+            Need::NoResctrl => std::path::Path::new("/sys/fs/resctrl/schemata")
+                .exists()
+                .then(|| "there is a resctrl file system".into()),
+            Need::Program(name) => std::env::var_os("PATH")
+                .is_none_or(|path| !std::env::split_paths(&path).any(|directory| directory.join(name).exists()))
+                .then(|| format!("no {name}")),
             Need::Probe => probe::path().err(),
             Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
             Need::SubordinateIds => Need::User.lacking().or_else(|| {

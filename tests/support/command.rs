@@ -168,6 +168,19 @@ impl Ran {
     }
 }
 
+/// Demands a failure of the runtime that is one line: operation, object, reason.
+#[track_caller]
+pub fn refused_in_one_line(ran: &Ran) {
+    let told = ran.stderr();
+    let line = told.strip_suffix('\n').unwrap_or(&told);
+    let reason = line.strip_prefix("isopod: error: ").and_then(|said| said.split_once(": "));
+    let is_one = ran.code == 1 && !line.contains('\n');
+    assert!(
+        is_one && reason.is_some_and(|(what, why)| what.contains(' ') && !why.is_empty()),
+        "not one line of why: {ran}"
+    );
+}
+
 impl std::fmt::Display for Ran {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}\n  code {}\n  stdout {:?}\n  stderr {:?}", self.line, self.code, self.stdout(), self.stderr())

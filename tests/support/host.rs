@@ -63,8 +63,9 @@ impl HugetlbOnV1 {
         let dir = std::env::temp_dir().join(format!("hugetlb-{}", std::process::id()));
         fs::create_dir(&dir).expect("mkdir");
         let mounted = Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb"]).arg(&dir).status();
+        let hugetlb = HugetlbOnV1(dir);
         assert!(mounted.expect("mount").success(), "hugetlb cannot be mounted on cgroup v1");
-        Some(HugetlbOnV1(dir))
+        Some(hugetlb)
     }
 }
 

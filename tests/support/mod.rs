@@ -17,7 +17,7 @@ mod user;
 
 pub use agent::Agent;
 pub use case::{Case, Need, trial};
-pub use command::{Ran, Running, eventually};
+pub use command::{Ran, Running, eventually, refused_in_one_line};
 pub use container::{Container, default_config};
 pub use deny::deny;
 pub use host::{controller, read, unified};

@@ -4,6 +4,7 @@ use super::weight::weight;
 use super::{File, Otherwise, Table, decimal, text, within, wrong};
 use crate::error::Result;
 use crate::spec::{Cpu, Memory, Pids};
+use crate::sys;
 
 /// A number of the config: its field, its file in version 1 and in version 2 (empty: none), least and most.
 type Row = (&'static str, &'static str, &'static str, i64, i64);
@@ -161,8 +162,8 @@ impl<'a> Table<'_, 'a> {
 fn is_list(list: &str) -> bool {
     list.trim().split(',').all(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        match (first.parse::<u32>(), last.parse::<u32>()) {
-            (Ok(first), Ok(last)) => first <= last,
+        match (sys::natural(first), sys::natural(last)) {
+            (Some(first), Some(last)) => first <= last,
             _ => false,
         }
     })

@@ -138,6 +138,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (r#"{"cpu":{"cpus":"","mems":""}}"#, "", "="),
     (r#"{"cpu":{"cpus":"3-1"}}"#, "! cpu.cpus: \"3-1\" is not a list like 0-3,7", "="),
     (r#"{"cpu":{"mems":"0,"}}"#, "! cpu.mems: \"0,\" is not a list like 0-3,7", "="),
+    (r#"{"cpu":{"cpus":"+1"}}"#, "! cpu.cpus: \"+1\" is not a list like 0-3,7", "="),
     (r#"{"cpu":{"cpus":"4294967296"}}"#, "! cpu.cpus: \"4294967296\" is not a list like 0-3,7", "="),
     (r#"{"pids":{"limit":1}}"#, "pids.max=1", "="),
     (r#"{"pids":{"limit":0}}"#, "pids.max=1", "="),
