@@ -146,10 +146,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     rootfs.make_devices()?;
     // Before the sysctls, which may be those of a network device that a hook brings.
     if let Some(runner) = inherited.hooks.filter(|_| hooked) {
-        if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime]) {
-            if !inherited.link.ready() || inherited.link.wait(Step::Hooked).is_none() {
-                orphaned();
-            }
+        if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
+            && (!inherited.link.ready() || inherited.link.wait(Step::Hooked).is_none())
+        {
+            orphaned();
         }
         runner.run(Stage::CreateContainer, process::getpid(), &|| Ok(()))?;
     }

@@ -7,8 +7,10 @@
 //! in `FAULTS_RUNTIME`. One errno for each call is tried, every fourth call is a death, and `FAULTS=all` tries them all.
 
 // A test program has no interface, so all that is public in it is public to itself.
-#![allow(unreachable_pub, dead_code, unused_imports)]
+#![allow(unreachable_pub)]
 
+// It is made for more than this.
+#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -125,10 +125,12 @@ pub fn report(text: &str) -> String {
     text.replace('\r', "").split_inclusive('\n').map(ordered).collect()
 }
 
-/// What a report may say otherwise after an errno that means something else than a failure: the role, if it is so for
-/// one alone, the call, and the beginnings of the lines.
+/// The role, if it is so for one alone, the call, its errnos, and how the lines begin.
+type Exception = (Option<u32>, &'static str, &'static [i32], &'static [&'static str]);
+
+/// What a report may say otherwise after an errno that means something else than a failure.
 #[rustfmt::skip]
-const EXPECTED: &[(Option<u32>, &str, &[i32], &[&str])] = &[
+const EXPECTED: &[Exception] = &[
     // A path that is not there needs no mask, nor to be read-only; one that root in a user namespace cannot see is not.
     (None, "openat2", &[ENOENT, EACCES], &["mount ", "access ", "entry //"]),
     (None, "newfstatat", &[ENOENT], &["mount ", "access ", "entry //"]),

@@ -64,7 +64,7 @@ fn faults(call: &Call) -> Vec<u32> {
     }
     let number = call.number as usize;
     let errno = errnos.get(number % errnos.len().max(1)).map(|errno| *errno as u32);
-    errno.into_iter().chain(dies.filter(|_| number % 4 == 0)).collect()
+    errno.into_iter().chain(dies.filter(|_| number.is_multiple_of(4))).collect()
 }
 
 /// Tries them all; `attempt` gives the order and brings everything to the same beginning each time.

@@ -81,7 +81,7 @@ impl Agent {
     }
 
     /// Serves whoever comes, as long as the program runs, and lets all calls go on.
-    #[allow(dead_code)] // Not every test program has so many containers.
+    #[allow(dead_code)] // Only the tests of faults have so many containers.
     pub fn serve_all(self) {
         self.socket.set_nonblocking(false).expect("blocking");
         std::thread::spawn(move || {
