@@ -120,6 +120,10 @@ impl<'a> Subject<'a> {
                 });
                 attempt.report = self.reported(&ran);
                 attempt.stderr = vec![ran.stderr(), started.stderr()];
+                if start.code != Some(0) {
+                    // It says for itself what init, in what `create` was given to write to, has said of itself.
+                    attempt.stderr.remove(0);
+                }
                 if start.code != Some(0) || attempt.report.is_empty() {
                     // Init could still fail, and has said why; or die.
                     let said = attempt.stderr.concat().is_empty();
