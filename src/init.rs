@@ -126,7 +126,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         if met.is_none() {
             let Some(ignored) = inherited.link.wait(Step::Recorded) else { orphaned() };
             // Opened while the host's paths can be named.
-            let doors = inherited.cgroup.map(|cgroup| cgroup.open()).transpose()?;
+            let doors = inherited.cgroup.map(|cgroup| cgroup.open_all()).transpose()?;
             // Its root is the cgroup that we are in when it is made; a cgroup mount shows what is below.
             if early {
                 enter_cgroups(theirs.as_ref(), doors.as_ref())?;
@@ -146,11 +146,10 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     rootfs.make_devices()?;
     // Before the sysctls, which may be those of a network device that a hook brings.
     if let Some(runner) = inherited.hooks.filter(|_| hooked) {
-        if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime]) {
-            let _ = inherited.link.ready();
-            if inherited.link.wait(Step::Hooked).is_none() {
-                orphaned();
-            }
+        if plan.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
+            && (!inherited.link.ready() || inherited.link.wait(Step::Hooked).is_none())
+        {
+            orphaned();
         }
         runner.run(Stage::CreateContainer, process::getpid(), &|| Ok(()))?;
     }
@@ -212,7 +211,9 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     let env = exec::environment(&plan.process, home);
 
     exec::reset_signals(ignored, inherited.signal_mask);
-    let _ = inherited.link.ready();
+    if !inherited.link.ready() {
+        orphaned();
+    }
     exec::install_listened(&plan.process, &inherited.link)?;
     if let Some(fifo) = inherited.start.take() {
         exec::wait_for_start(&fifo)?;

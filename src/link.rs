@@ -61,9 +61,15 @@ pub fn pair() -> Result<(Parent, Child)> {
 
 impl Parent {
     /// Tells init to go on, with what belongs to the step. That it is dead shows in its report.
-    pub fn tell(&self, step: Step, value: u32) {
+    ///
+    /// # Errors
+    /// The kernel's: no memory for the message.
+    pub fn tell(&self, step: Step, value: u32) -> Result<()> {
         let [a, b, c, d] = value.to_le_bytes();
-        let _ = socket::send(self.0.as_fd(), &[step as u8, a, b, c, d]);
+        match socket::send(self.0.as_fd(), &[step as u8, a, b, c, d]) {
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            told => told.map(drop).context("send", "to the container's init"),
+        }
     }
 
     /// In init, where this end is not wanted, or it would never see the end of the runtime.
@@ -174,8 +180,8 @@ mod tests {
     #[test]
     fn steps_and_reports_cross() {
         let (parent, child) = pair().expect("a socket pair");
-        parent.tell(Step::Mapped, 0);
-        parent.tell(Step::Recorded, 0x1234_5678);
+        parent.tell(Step::Mapped, 0).expect("sent");
+        parent.tell(Step::Recorded, 0x1234_5678).expect("sent");
         assert_eq!((child.wait(Step::Mapped), child.wait(Step::Recorded)), (Some(0), Some(0x1234_5678)));
         child.ready();
         assert!(child.failed(&Error::errno("open", &"x".repeat(4000), Errno::NOENT)));
@@ -189,7 +195,7 @@ mod tests {
     #[test]
     fn a_report_arrives_though_init_heard_nothing() {
         let (parent, child) = pair().expect("a socket pair");
-        parent.tell(Step::Recorded, 0);
+        parent.tell(Step::Recorded, 0).expect("sent");
         assert!(child.failed(&Error::errno("open", "/x", Errno::NOENT)));
         child.close();
         assert!(matches!(parent.hear(), Ok(Report::Failed(_))));

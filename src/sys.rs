@@ -2,7 +2,7 @@
 //! order and return the kernel's errno; who calls says what it was for (`error::Context`).
 //!
 //! rustix makes the call where it has it, our own assembly with linux-raw-sys numbers where it has not. Either way the
-//! call goes through [`call`], which gives the trace log its line.
+//! call goes through [`call`], which gives the trace log its line and, in the test build, the fault that is ordered.
 
 #![allow(unsafe_code)]
 
@@ -11,6 +11,8 @@ pub mod bpf;
 pub mod errno;
 pub mod event;
 pub mod exe;
+#[cfg(feature = "faults")]
+pub mod fault;
 pub mod fd;
 pub mod file;
 pub mod listener;
@@ -40,7 +42,10 @@ pub type Result<T> = core::result::Result<T, Errno>;
 #[inline(always)]
 fn call<T>(name: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let before = trace_begin();
+    #[cfg(not(feature = "faults"))]
     let result = f();
+    #[cfg(feature = "faults")]
+    let result = fault::meet(name).and_then(|()| f());
     if before != 0 {
         trace_end(name, before, result.as_ref().err().copied());
     }
@@ -82,6 +87,10 @@ unsafe fn raw(name: &'static str, number: u32, args: [usize; 6]) -> Result<usize
     call(name, || {
         // SAFETY: the caller's promise.
         let result = unsafe { arch::syscall6(number as usize, a, b, c, d, e, f) };
+        #[cfg(feature = "faults")]
+        if result == 0 && matches!(name, "clone" | "clone3") {
+            fault::born();
+        }
         if result < 0 { Err(Errno::from_raw_os_error(-result as i32)) } else { Ok(result as usize) }
     })
 }

@@ -1,6 +1,7 @@
 //! The cgroup is emptied and removed.
 
-use super::{Cgroup, Errno, Error, Place, Result, number};
+use super::{Cgroup, Context, Errno, Error, Place, Result, number};
+use crate::sys::event::poll;
 use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags};
 use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time};
 
@@ -70,6 +71,23 @@ impl Cgroup<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits until nobody is in it, no longer than for the end of killed processes; false if somebody stays.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_until_left(&self) -> Result<bool> {
+        let deadline = time::monotonic_raw() + u64::from(PATIENCE) * 1_000_000;
+        let mut wait = 1;
+        while !self.pids()?.is_empty() {
+            if time::monotonic_raw() > deadline {
+                return Ok(false);
+            }
+            poll(&mut [], Some(wait)).context("poll", "")?;
+            wait *= 2;
+        }
+        Ok(true)
     }
 
     fn empty_and_remove(&self, place: &Place<'_>) -> Result<()> {

@@ -87,7 +87,8 @@ impl<'p> Place<'p> {
                 (Err(Errno::NOENT), Otherwise::Instead { file, value }) => {
                     put(file, value).map_err(|errno| self.cannot_limit(&Write { file, value, ..*write }, errno))?;
                 }
-                (Err(Errno::INVAL), _) => again.push(write),
+                // But the order of device rules is what they mean.
+                (Err(Errno::INVAL), _) if write.controller() != "devices" => again.push(write),
                 (Err(errno), _) => return Err(self.cannot_limit(write, errno)),
             }
         }

@@ -151,20 +151,22 @@ impl<'a> Cgroup<'a> {
         Ok(())
     }
 
-    /// The doors of a cgroup that exists, for one more process. What has been removed meanwhile, or was mounted only
-    /// after the container's start, has none.
+    /// The doors of a cgroup that was just made: in every hierarchy, or its limits would not hold.
     ///
     /// # Errors
-    /// The kernel's; that there is no such cgroup at all.
-    pub fn open(&self) -> Result<Doors<'a>> {
-        self.open_below(None)
+    /// The kernel's.
+    pub fn open_all(&self) -> Result<Doors<'a>> {
+        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        self.places.iter().try_for_each(|place| self.open_door(place, &mut doors))?;
+        Ok(doors)
     }
 
-    /// The same of a cgroup below this one. In a hierarchy that does not have that, it is this one: there, too, the
-    /// process must not stay in the caller's.
+    /// The doors of a cgroup that exists, or of one below it, for one more process. What has been removed meanwhile, or
+    /// was mounted only after the container's start, has none. In a hierarchy that does not have the one below, it is
+    /// this one: there, too, the process must not stay in the caller's.
     ///
     /// # Errors
-    /// The same; that no hierarchy has it.
+    /// The kernel's; that there is no such cgroup at all, or that no hierarchy has the one below.
     pub fn open_below(&self, below: Option<&str>) -> Result<Doors<'a>> {
         let mut doors = Doors { birthplace: None, tasks: Vec::new() };
         let mut missing = below.filter(|_| !self.places.is_empty());

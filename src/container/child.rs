@@ -1,5 +1,6 @@
 //! Making init: clone3(2), and whatever has to be joined around it.
 
+use super::process::SIGKILL;
 use crate::error::{Context, Errno, Error, Result};
 use crate::init::namespaces::{failed, join};
 use crate::plan::Plan;
@@ -107,7 +108,7 @@ pub(super) fn in_between(
 ) -> Result<Spawned> {
     match go_between(birthplace)? {
         Between::Runtime(spawned) => Ok(spawned),
-        Between::Itself(told) => follow(&told, join(), new, cgroup),
+        Between::Itself(told) => follow(told, join(), new, cgroup),
     }
 }
 
@@ -130,6 +131,7 @@ pub(super) fn go_between(birthplace: Option<BorrowedFd<'_>>) -> Result<Between> 
             let told = socket::recv(ours.as_fd(), &mut buffer).context("recv", "from the process in between")?;
             let told: Result<i32> = match told {
                 [a, b, c, d] => Ok(i32::from_le_bytes([*a, *b, *c, *d])),
+                [] => Err(Error::because("clone3", "the container's process", "the process in between has died")),
                 line => Err(Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("?")))),
             };
             // Its whole life is over; that of the other, if it was born, goes on.
@@ -146,12 +148,19 @@ pub(super) fn go_between(birthplace: Option<BorrowedFd<'_>>) -> Result<Between> 
 }
 
 /// The second half: if it has joined, the other is born. Returns in that one only.
-pub(super) fn follow(told: &OwnedFd, joined: Result<()>, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+pub(super) fn follow(told: OwnedFd, joined: Result<()>, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
     let born = joined.and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
     match born {
-        Ok(0) => return Ok(Spawned::Init),
+        Ok(0) => {
+            // Its end is to be seen if we are not told of.
+            told.close();
+            return Ok(Spawned::Init);
+        }
         Ok(pid) => {
-            let _ = socket::send(told.as_fd(), &pid.to_le_bytes());
+            if socket::send(told.as_fd(), &pid.to_le_bytes()).is_err() {
+                // Nobody will ever know of it.
+                let _ = process::kill(pid, SIGKILL);
+            }
         }
         Err(error) => {
             let line = crate::sys::memory::format(format_args!("{error}"));

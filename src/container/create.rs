@@ -11,7 +11,7 @@ use super::exe::{self, Protected};
 use super::foreground::{self, Init};
 use super::netdevice;
 use super::notify::{self, Notify};
-use super::process::Stat;
+use super::process::{SIGKILL, Stat};
 use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, START_FIFO, State, StateDir, Status};
 use super::uid_map;
 use super::{CreateRequest, connect_for_pidfd, filter, hooks, listener, send_pidfd, text};
@@ -54,9 +54,13 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
     }
     fd::close_dropped();
     let notify = made.notify.as_ref();
-    let code = match &made.master {
-        Some(master) => foreground::relay(&made.init, master, notify)?,
-        None => foreground::supervise(&made.init, notify)?,
+    let ended = match &made.master {
+        Some(master) => foreground::relay(&made.init, master, notify),
+        None => foreground::supervise(&made.init, notify),
+    };
+    let code = match ended {
+        Ok(code) => code,
+        Err(error) => return Err(made.undo(error)),
     };
     if !request.keep {
         match made.dir.lock(Lock::Exclusive) {
@@ -110,20 +114,29 @@ struct Made<'a> {
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
     notify: Option<Notify>,
+    pid_file: Option<&'static CStr>,
 }
 
 impl<'a> Made<'a> {
     /// Runs what is to be run once the container runs; if that fails, nothing is left of it.
     fn poststart(self) -> Result<Made<'a>> {
         let Some(hooks) = &self.hooks else { return Ok(self) };
-        let Err(error) = hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) else { return Ok(self) };
-        let Made { context, init, dir, cgroup, unit, rdt, hooks, .. } = self;
+        match hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.undo(error)),
+        }
+    }
+
+    /// What is left of it is taken away, for this reason.
+    #[cold]
+    fn undo(self, why: Error) -> Error {
+        let Made { context, init, dir, cgroup, unit, rdt, hooks, pid_file, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
             let (dir, cgroup, init) = (Some(dir), Some(cgroup), Some(init));
-            drop(Undo { context, dir, cgroup, unit, rdt, scope: None, init, hooks });
+            drop(Undo { context, dir, cgroup, unit, rdt, scope: None, init, hooks, pid_file });
         }
-        Err(error)
+        why
     }
 }
 
@@ -189,14 +202,17 @@ struct Undo<'a> {
     scope: Option<Scope<'a>>,
     init: Option<Init>,
     hooks: Option<Runner<'a>>,
+    pid_file: Option<&'static CStr>,
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        const SIGKILL: u32 = 9;
         if let Some(init) = &self.init {
             let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
             let _ = process::wait(init.pid, true);
+            if let Some(path) = self.pid_file {
+                let _ = file::unlinkat(CWD, path);
+            }
         }
         // Dropped, it is stopped. One that was complete has lost its connection.
         let is_stopped = self.scope.take().is_some() || self.unit.is_empty();
@@ -208,18 +224,20 @@ impl Drop for Undo<'_> {
             hooks.run_poststop();
         }
         let rdt = resctrl::remove(self.rdt);
-        let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
-        for error in [cgroup.err(), rdt.err(), dir.err()].into_iter().flatten() {
-            warn!("{error}, ignored");
+        // What is left of them is found by its state.
+        let undone = cgroup.and(rdt).and_then(|()| self.dir.take().map_or(Ok(()), StateDir::remove));
+        if let Err(error) = undone {
+            warn!("{error}; `delete` removes what is left");
         }
     }
 }
 
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
-        let (context, unit) = (*self.context, self.unit());
+        let (context, unit, pid_file) = (*self.context, self.unit(), self.request.pid_file);
+        let dir = Some(dir);
         let mut undo =
-            Undo { context, dir: Some(dir), cgroup: None, unit, rdt: &[], scope: None, init: None, hooks: None };
+            Undo { context, dir, cgroup: None, unit, rdt: &[], scope: None, init: None, hooks: None, pid_file };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
         let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
@@ -246,7 +264,8 @@ impl<'a> Maker<'_, 'a> {
                 }
                 dir.unlock();
                 undo.rdt = &[];
-                Ok(Made { context, init, dir, cgroup, unit, rdt: rdt.own, master, hooks: undo.hooks.take(), notify })
+                let hooks = undo.hooks.take();
+                Ok(Made { context, init, dir, cgroup, unit, rdt: rdt.own, master, hooks, notify, pid_file })
             }
             _ => Err(self.incomplete()),
         }
@@ -288,6 +307,7 @@ impl<'a> Maker<'_, 'a> {
             annotations: plan.annotations,
             namespaces: plan.namespaces.all(),
             keyring: plan.keyring.is_some(),
+            seccomp: plan.process.seccomp.is_some(),
             listener_path: plan.listener.map(|listener| listener.path),
             listener_metadata: plan.listener.and_then(|listener| listener.metadata),
             ..State::default()
@@ -410,7 +430,7 @@ impl<'a> Maker<'_, 'a> {
         if let Some(maps) = maps {
             uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
             self.set_oom_score(init)?;
-            parent.tell(Step::Mapped, 0);
+            parent.tell(Step::Mapped, 0)?;
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
@@ -449,14 +469,14 @@ impl<'a> Maker<'_, 'a> {
         if self.until == Until::Started {
             write_pid_file()?;
         }
-        link.tell(Step::Recorded, stat.ignored);
+        link.tell(Step::Recorded, stat.ignored)?;
         if let Some(hooks) = hooks
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
             self.hear_ready(link, init, None)?;
             hooks.run(Stage::Prestart, init.pid, &|| Ok(()))?;
             hooks.run(Stage::CreateRuntime, init.pid, &|| Ok(()))?;
-            link.tell(Step::Hooked, 0);
+            link.tell(Step::Hooked, 0)?;
         }
         self.hear_ready(link, init, Some(state))?;
         if self.until == Until::Created {
@@ -499,7 +519,7 @@ impl<'a> Maker<'_, 'a> {
                     if let Some(state) = state {
                         listener::pass_on(state, Status::Creating, init.pid, &fd)?;
                     }
-                    link.tell(Step::Listened, 0);
+                    link.tell(Step::Listened, 0)?;
                     listened = true;
                 }
                 Report::Failed(error) => return Err(error),
@@ -512,6 +532,8 @@ impl<'a> Maker<'_, 'a> {
     /// Init died without a word: most often of the container's memory limit.
     #[cold]
     fn died(&self, init: &Init) -> Error {
+        // If it has not, it is not for anybody any more.
+        let _ = process::pidfd_send_signal(init.pidfd.as_fd(), SIGKILL);
         let status = process::wait(init.pid, true).ok().flatten().map_or(0, |(_, status)| process::exit_code(status));
         if let Some((limit, used)) = self.cgroup.get().oom_killed() {
             return Error::says(format_args!(

@@ -19,7 +19,7 @@ use crate::warn;
 pub fn delete(context: &Context, id: &'static str, force: bool) -> Result<()> {
     match remove(context, id, force) {
         // Not there, or gone while we looked.
-        Err(error) if force && error.is(Errno::NOENT) => Ok(()),
+        Err(error) if force && error.is(Errno::NOENT) && StateDir::find(context, id)?.is_none() => Ok(()),
         result => result,
     }
 }
@@ -42,10 +42,10 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         state = read(&dir, force)?;
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
+    // As long as they are there, so is the state, by which they are found the next time.
     if let Some(state) = &state {
-        for error in [remove_cgroup(context, state).err(), resctrl::remove(state.rdt_own).err()].iter().flatten() {
-            warn!("{error}");
-        }
+        remove_cgroup(context, state)?;
+        resctrl::remove(state.rdt_own)?;
     }
     if let Some(state) = &state
         && let Err(error) = hooks::run_poststop(state)
@@ -55,19 +55,27 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     dir.remove()
 }
 
-/// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody.
+/// Removes the cgroup. Without an init the path is only what a config asked for: who is in there may be anybody, but for
+/// a moment also an init that is about to see that its runtime has been killed.
 fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
     let cgroup = super::cgroup_of(state)?;
-    if state.pid == 0 && !cgroup.pids()?.is_empty() {
-        return Err(Error::because("remove cgroup", cgroup.path(), "the processes in it are not this container's"));
+    if state.pid == 0 && !cgroup.wait_until_left()? {
+        warn!("remove cgroup {}: the processes in it are not this container's", cgroup.path());
+        return Ok(());
     }
     let unit = state.systemd_scope;
-    if state.pid == 0 && !unit.is_empty() {
+    let removed = if state.pid == 0 && !unit.is_empty() {
         // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
         cgroup.remove()?;
-        return systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?);
+        systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?)
+    } else {
+        super::remove_cgroup(context, &cgroup, unit)
+    };
+    match removed {
+        // An empty unit goes by itself.
+        Err(error) if !unit.is_empty() => cgroup.of_unit(unit)?.remove().map(|()| warn!("{error}")),
+        removed => removed,
     }
-    super::remove_cgroup(context, &cgroup, unit)
 }
 
 /// podman looks for these words and then tries force.

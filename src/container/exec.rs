@@ -15,7 +15,7 @@ use super::console::{Console, receive_master};
 use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
 use super::foreground::{self, Init};
-use super::process::{Freezer, Stat};
+use super::process::{Freezer, SIGKILL, Stat};
 use super::state::{Lock, State, StateDir, Status};
 use super::{connect_for_pidfd, filter, listener, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
@@ -76,7 +76,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_mounted_or_not()? };
     let cgroup = Cgroup::new(cgroups, state.cgroup_path)?;
     dir.unlock();
-    let seccomp = filter::load(&dir)?;
+    let seccomp = filter::load(&dir, state.seccomp)?;
     drop(dir);
     if !request.ignore_paused && is_frozen(&cgroup, init.stat) {
         return Err(Error::says(format_args!("the container `{}` is paused", request.id)));
@@ -168,7 +168,6 @@ fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'s
 
 /// What failed after the process was there takes it away again.
 fn end(added: &Init) {
-    const SIGKILL: u32 = 9;
     let _ = process::pidfd_send_signal(added.pidfd.as_fd(), SIGKILL);
     let _ = process::wait(added.pid, true);
 }
@@ -239,7 +238,7 @@ impl Adding<'_> {
                 Between::Itself(told) => {
                     let gone = way.take().map_or(Ok(()), |way| enter::go(self.planned, way));
                     fd::close_dropped();
-                    follow(&told, gone, 0, None)
+                    follow(told, gone, 0, None)
                 }
             };
         }
@@ -324,11 +323,12 @@ fn hear(link: &link::Parent, state: &State<'_>, added: &Init) -> Result<()> {
             Report::Ready => ready = true,
             Report::Listener(fd) => {
                 listener::pass_on(state, Status::Running, added.pid, &fd)?;
-                link.tell(Step::Listened, 0);
+                link.tell(Step::Listened, 0)?;
             }
             Report::Failed(error) => return Err(error),
             Report::Closed if ready => return Ok(()),
             Report::Closed => {
+                let _ = process::pidfd_send_signal(added.pidfd.as_fd(), SIGKILL);
                 let status = process::wait(added.pid, true).ok().flatten().map_or(0, |(_, status)| status);
                 let code = process::exit_code(status);
                 return Err(Error::says(format_args!(

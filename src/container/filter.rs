@@ -32,10 +32,11 @@ pub(super) fn save(dir: &StateDir, filter: &Filter<'_>) -> Result<()> {
         .context("write", "seccomp.bpf")
 }
 
-/// The filter of a container; none if it has none.
-pub(super) fn load(dir: &StateDir) -> Result<Option<Filter<'static>>> {
+/// The filter of a container; none if it has none. `certain` is whether it has one: of a state that an older isopod has
+/// written nobody knows.
+pub(super) fn load(dir: &StateDir, certain: bool) -> Result<Option<Filter<'static>>> {
     let file = match file::openat(dir.fd(), NAME, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) if !certain => return Ok(None),
         file => file.context("open", "seccomp.bpf")?,
     };
     let bytes = file::read_to_end(file.as_fd(), LIMIT).context("read", "seccomp.bpf")?;

@@ -2,10 +2,11 @@
 //! the caller's terminal and the container's. Idle, it is one blocked system call.
 
 use super::notify::Notify;
-use crate::error::{Context, Errno, Result};
+use crate::error::{Context, Errno, Error, Result};
 use crate::sys::event::{PollFd, PollFlags, poll};
 use crate::sys::process::{self, SignalSet};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal, time};
+use crate::warn;
 
 pub(super) const SIGCHLD: u32 = 17;
 const SIGWINCH: u32 = 28;
@@ -93,9 +94,13 @@ fn until_ready(init: &Init, notify: &Notify) -> Result<Option<i32>> {
 pub(super) fn relay(init: &Init, master: &OwnedFd, notify: Option<&Notify>) -> Result<i32> {
     let signals = process::signalfd(ALL).context("signalfd4", "")?;
     let caller = CallersTerminal::take(master.as_fd());
-    let result = Relay::new(master.as_fd(), notify).run(init, &signals);
+    let mut relay = Relay::new(master.as_fd(), notify);
+    let result = relay.run(init, &signals);
     // What the container wrote last is out; now the terminal is the caller's again.
     drop(caller);
+    if let Some(errno) = relay.output.lost.filter(|errno| *errno != Errno::PIPE) {
+        warn!("{}, output is lost", Error::errno("relay", "the container's terminal", errno));
+    }
     result
 }
 
@@ -140,24 +145,30 @@ struct Flow {
     start: usize,
     end: usize,
     open: bool,
+    /// Why something was, the first time.
+    lost: Option<Errno>,
 }
 
 impl Flow {
     const fn new() -> Flow {
-        Flow { buffer: [0; 4096], start: 0, end: 0, open: true }
+        Flow { buffer: [0; 4096], start: 0, end: 0, open: true, lost: None }
     }
 
     fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Reads once, when there is nothing left to write. The end, or an error (a pty gives EIO when its other side is
-    /// closed), closes the flow.
+    /// Reads once, when there is nothing left to write. The end, which a pty says by EIO, closes the flow, and so does an
+    /// error.
     fn fill(&mut self, from: BorrowedFd<'_>) {
         match file::read(from, &mut self.buffer) {
             Ok(n) if n > 0 => (self.start, self.end) = (0, n),
             Err(Errno::AGAIN) => {}
-            _ => self.open = false,
+            Ok(_) | Err(Errno::IO) => self.open = false,
+            Err(errno) => {
+                self.open = false;
+                self.lost = self.lost.or(Some(errno));
+            }
         }
     }
 
@@ -166,8 +177,11 @@ impl Flow {
         match file::write(to, &self.buffer[self.start..self.end]) {
             Ok(n) => self.start += n,
             Err(Errno::AGAIN) => {}
-            // Nobody reads it: it is lost, as with any pipe.
-            Err(_) => (self.start, self.end) = (0, 0),
+            // Nobody takes it: it is lost, as with any pipe.
+            Err(errno) => {
+                (self.start, self.end) = (0, 0);
+                self.lost = self.lost.or(Some(errno));
+            }
         }
     }
 }

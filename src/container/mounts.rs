@@ -97,7 +97,7 @@ pub fn change(
             let joined = mounts::join(init, state.namespaces);
             drop(dir);
             fd::close_dropped();
-            follow(&told, joined, 0, None)?
+            follow(told, joined, 0, None)?
         }
     };
     match spawned {

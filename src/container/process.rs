@@ -133,7 +133,8 @@ impl Process {
         }
         let pidfd = match process::pidfd_open(pid) {
             Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
+            // The number of none, or (by the kernel's version) of a thread, also of one that is being taken away.
+            Err(Errno::SRCH | Errno::NOENT | Errno::INVAL) => return Ok(None),
             Err(errno) => return Err(errno).context_with("pidfd_open", format_args!("{pid}")),
         };
         let stat = Stat::of(pid)?.filter(|stat| stat.is_of(start_time));

@@ -67,6 +67,8 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// Whether processes have a seccomp filter, which lies beside this.
+        seccomp: bool = "seccomp",
         /// The groups of the resctrl file system that its processes are in, and those that go with it.
         rdt: json::List<'a, &'a str> = "rdt",
         rdt_own: json::List<'a, &'a str> = "rdtOwn",
@@ -110,6 +112,7 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("seccomp", self.seccomp);
                 w.member("rdt", Some(self.rdt).filter(|groups| !groups.is_empty()));
                 w.member("rdtOwn", Some(self.rdt_own).filter(|groups| !groups.is_empty()));
                 w.member("listenerPath", self.listener_path);
@@ -197,14 +200,17 @@ impl StateDir {
             Err(Errno::EXIST) => return Err(Error::says(format_args!("container `{id}` already exists"))),
             made => made.context_with("mkdir", format_args!("{}/{id}", shown(context.root)))?,
         }
-        let dir = open_dir(root.as_fd(), name).inspect_err(|_| {
-            // What others could not tell from a container whose runtime was killed.
-            let _ = file::rmdirat(root.as_fd(), name);
-        });
-        let dir = dir.context_with("open", format_args!("{}/{id}", shown(context.root)))?;
-        let new = StateDir { id, name, root, dir, lock: Cell::new(Lock::None) };
-        new.take(Lock::Exclusive)?;
-        Ok(new)
+        let opened = open_dir(root.as_fd(), name)
+            .context_with("open", format_args!("{}/{id}", shown(context.root)))
+            .and_then(|dir| {
+                let lock = file::flock(dir.as_fd(), FlockOperation::LockExclusive).context("lock container", id);
+                lock.map(|()| dir)
+            })
+            .inspect_err(|_| {
+                // What others could not tell from a container whose runtime was killed.
+                let _ = file::rmdirat(root.as_fd(), name);
+            });
+        Ok(StateDir { id, name, dir: opened?, root, lock: Cell::new(Lock::Exclusive) })
     }
 
     /// Opens the directory of a container.
@@ -499,6 +505,7 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            seccomp: true,
             rdt: &["group", "group/mon_groups/id"],
             rdt_own: &["group/mon_groups/id"],
             listener_path: Some("/agent"),

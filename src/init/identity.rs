@@ -62,7 +62,7 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     drop_bounding(capabilities.bounding)?;
     match if user.keep_groups { Ok(()) } else { security::setgroups(user.groups) } {
         Ok(()) => {}
-        Err(Errno::PERM) if is_denied_groups()? => {
+        Err(Errno::PERM) if is_denied_groups(user.gid)? => {
             if !user.groups.is_empty() {
                 warn!("process.user.additionalGids: setgroups is denied in this user namespace, ignored");
             }
@@ -95,15 +95,12 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     }
 }
 
-/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. There, groups that we
-/// keep have no number; if any has one, somebody else has refused, and we would take the caller's along.
-fn is_denied_groups() -> Result<bool> {
+/// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one has only
+/// one group, and so not the one beside it.
+fn is_denied_groups(group: u32) -> Result<bool> {
     const SETGID: u32 = 6;
-    const OVERFLOW: u32 = 65534;
-    let mut groups = [0; 256];
-    let count = security::getgroups(&mut groups).context("getgroups", "")?;
-    let nobodys = groups[..count.min(groups.len())].iter().all(|group| [0, OVERFLOW].contains(group));
-    Ok(nobodys && security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0)
+    let may = security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0;
+    Ok(may && security::setgid(group ^ 1) == Err(Errno::INVAL))
 }
 
 /// From here on every system call of ours passes the filter too.
@@ -143,8 +140,8 @@ fn drop_bounding(keep: u64) -> Result<()> {
         }
         match security::drop_bounding(capability) {
             Ok(()) => {}
-            // Past the last one that the kernel has.
-            Err(Errno::INVAL) => break,
+            // Past the last one that the kernel has; it has CAP_CHECKPOINT_RESTORE.
+            Err(Errno::INVAL) if capability > 40 => break,
             Err(errno) => {
                 return Err(Error::errno("drop from the bounding set", "process.capabilities.bounding", errno));
             }

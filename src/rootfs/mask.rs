@@ -10,6 +10,7 @@ use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, FileType, makedev};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
+use crate::sys::namespace::kind;
 use crate::sys::{AsFd, OwnedFd};
 
 /// A source that is attached again and again: itself the first time, clones of it from then on. (A detached mount can
@@ -33,7 +34,7 @@ impl Rootfs<'_> {
     /// Hides the masked paths that exist.
     ///
     /// # Errors
-    /// The kernel's; that a path does not exist or may not be looked at is none.
+    /// The kernel's; that a path does not exist is none.
     pub fn mask(&self) -> Result<()> {
         let mut directory: Option<Shared> = None;
         let mut null: Option<Shared> = None;
@@ -58,7 +59,7 @@ impl Rootfs<'_> {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
             None => {
-                let target = self.root().resolve(path)?;
+                let target = self.look_up(path)?;
                 let stat = file::fstat(target.as_fd())?;
                 (Place::At(target), stat)
             }
@@ -82,12 +83,20 @@ impl Rootfs<'_> {
         Ok(())
     }
 
+    /// Where a path leads. What the root of a user namespace may not look at is not there for anybody in it.
+    fn look_up(&self, path: &CStr) -> Result<OwnedFd, Errno> {
+        match self.root().resolve(path) {
+            Err(Errno::ACCESS) if self.plan.namespaces.has(kind::USER) => Err(Errno::NOENT),
+            found => found,
+        }
+    }
+
     /// What is there, as a detached tree to go over it.
     fn clone_of(&self, path: &CStr) -> Result<(Place<'_>, OwnedFd), Errno> {
         match self.ground.in_ours(text(path)) {
             Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
             None => {
-                let target = self.root().resolve(path)?;
+                let target = self.look_up(path)?;
                 let tree = open_tree_clone(target.as_fd(), c"", true)?;
                 Ok((Place::At(target), tree))
             }
@@ -95,11 +104,11 @@ impl Rootfs<'_> {
     }
 }
 
-/// A path that is not there, or that may not be looked at, needs no protection.
-fn missing_is_none<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
-    match result {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
-        result => result.map(Some),
+/// A path that is not there needs no protection.
+fn missing_is_none<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        found => found.map(Some),
     }
 }
 

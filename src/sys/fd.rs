@@ -12,7 +12,7 @@ pub use rustix::fs::CWD;
 
 use super::file::{Mode, OFlags};
 use super::memory::{self, Growing};
-use super::{Errno, Result, call};
+use super::{Result, call};
 
 /// A descriptor by number, without the check for -1 that `BorrowedFd::borrow_raw` makes each time.
 ///
@@ -136,11 +136,10 @@ fn close_run(first: RawFd, last: RawFd) {
     if first != last {
         let args = [first as usize, last as usize, 0, 0, 0, 0];
         // SAFETY: all in the range were dropped.
-        match unsafe { super::raw("close_range", __NR_close_range, args) } {
-            // Before Linux 5.9: one by one.
-            Err(Errno::NOSYS) => {}
-            _ => return,
+        if unsafe { super::raw("close_range", __NR_close_range, args) }.is_ok() {
+            return;
         }
+        // Before Linux 5.9, or where somebody forbids it: one by one.
     }
     for number in first..=last {
         // SAFETY: as above. EINTR or not, the number is free afterwards: close(2).
@@ -189,8 +188,8 @@ pub fn close_everything() {
 /// The kernel's.
 pub fn cloexec_from(first: u32) -> Result<()> {
     match close_range_cloexec(first) {
-        // Before Linux 5.11: one by one, as the kernel lists them.
-        Err(Errno::NOSYS | Errno::INVAL) => {
+        // Before Linux 5.11, or where somebody forbids it: one by one, as the kernel lists them.
+        Err(_) => {
             let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
             super::file::each_entry(list.as_fd(), |name, _| {
                 match name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) {

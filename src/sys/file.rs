@@ -393,11 +393,15 @@ pub fn each_entry<E: From<Errno>>(
 ) -> core::result::Result<(), E> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
     let mut entries = RawDir::new(dir, &mut buffer);
-    while let Some(entry) = entries.next() {
+    loop {
+        #[cfg(feature = "faults")]
+        if entries.is_buffer_empty() {
+            super::fault::meet("getdents64")?;
+        }
+        let Some(entry) = entries.next() else { return Ok(()) };
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
             f(entry.file_name(), entry.file_type())?;
         }
     }
-    Ok(())
 }

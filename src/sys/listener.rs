@@ -17,7 +17,8 @@ use super::fd::AsRawFd;
 use super::security::{SockFilter, filter_flag, seccomp_set_mode_filter};
 use super::{BorrowedFd, Errno, Result, arch, memory};
 
-/// The listener, for the thread; `PENDING` before it is there, `NONE` if it never will be. When the thread is done, `DONE`.
+/// The listener, for the thread; `PENDING` before it is there, `NONE` if it never will be. When the thread is done,
+/// `DONE`, less the errno if it could not send it.
 static LISTENER: AtomicI32 = AtomicI32::new(PENDING);
 /// Zero, as all our variables are at the start (`sys::exe`); no listener has this number, for standard input is open.
 const PENDING: i32 = 0;
@@ -37,6 +38,8 @@ pub fn install(flags: u32, program: &[SockFilter], socket: BorrowedFd<'_>, word:
     LISTENER.store(PENDING, Ordering::Release);
     let top = stack.as_ptr_range().end as usize;
     super::call("clone", || {
+        #[cfg(feature = "faults")]
+        super::fault::thread();
         // SAFETY: a thread that makes system calls and touches nothing but `LISTENER` and its stack, which stays for good:
         // memory is never given back.
         match unsafe { arch::thread(FLAGS as usize, top, pass_on, order) } {
@@ -49,10 +52,14 @@ pub fn install(flags: u32, program: &[SockFilter], socket: BorrowedFd<'_>, word:
     let installed = seccomp_set_mode_filter(flags, program);
     LISTENER.store(installed.map_or(NONE, |number| number as i32), Ordering::Release);
     // It must be gone before we execute anything, and there is no call by which we could wait.
-    while LISTENER.load(Ordering::Acquire) != DONE {
-        core::hint::spin_loop();
-    }
-    installed.map(drop)
+    let done = loop {
+        match LISTENER.load(Ordering::Acquire) {
+            NONE.. => core::hint::spin_loop(),
+            done => break done,
+        }
+    };
+    installed?;
+    if done == DONE { Ok(()) } else { Err(Errno::from_raw_os_error(DONE - done)) }
 }
 
 /// `struct msghdr`, with one part and one control message.
@@ -93,17 +100,22 @@ extern "C" fn pass_on(order: usize) -> ! {
             listener => break listener,
         };
     };
+    let mut sent = 0;
     if listener != NONE {
         let parts = [core::ptr::from_ref(&word) as usize, 1];
         let control = Control { length: 20, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptor: listener, padding: 0 };
         let length = size_of::<Control>();
         let message =
             Message { name: [0; 2], parts: &raw const parts, count: 1, control: &raw const control, length, flags: 0 };
-        // Nobody there any more: then whoever should wait for it sees the end of the socket.
-        call(__NR_sendmsg, socket, core::ptr::from_ref(&message) as usize, MSG_NOSIGNAL);
+        #[cfg(feature = "faults")]
+        let call = |number: u32, a: usize, b: usize, c: usize| {
+            let name = if number == __NR_close { "close" } else { "sendmsg" };
+            super::fault::answer_in_thread(name).unwrap_or_else(|| call(number, a, b, c))
+        };
+        sent = call(__NR_sendmsg, socket, core::ptr::from_ref(&message) as usize, MSG_NOSIGNAL).min(0);
         call(__NR_close, listener as usize, 0, 0);
     }
-    LISTENER.store(DONE, Ordering::Release);
+    LISTENER.store(DONE + sent as i32, Ordering::Release);
     loop {
         call(__NR_exit, 0, 0, 0);
     }

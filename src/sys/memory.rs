@@ -1,8 +1,8 @@
 //! The arena: the only memory whose amount depends on the input. It grows, is never given back, and lives as long as
 //! the process, so what is put there can be borrowed for ever. After `clone3` the child only reads it.
 //!
-//! The first 64 KiB are part of the program's own zeroed pages, which cost nothing until they are touched: for usual
-//! configs no system call is spent on memory at all.
+//! The first MiB is part of the program's own zeroed pages, which cost nothing until they are touched: for usual
+//! configs no system call is spent on memory at all, and so none can fail when there is something to be undone.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
 
-const FIRST: usize = 64 * 1024;
+const FIRST: usize = 1024 * 1024;
 const PAGE: usize = 4096;
 
 struct Arena {
@@ -90,6 +90,8 @@ impl Arena {
 }
 
 fn map(size: usize) -> Option<usize> {
+    #[cfg(feature = "faults")]
+    super::fault::answer("mmap").map_or(Some(()), |_| None)?;
     // SAFETY: a new anonymous mapping touches no memory that anyone has.
     let result = unsafe {
         super::arch::syscall6(

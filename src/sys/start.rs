@@ -114,6 +114,8 @@ macro_rules! entry {
         extern "C" fn isopod_start(stack: *const usize) -> ! {
             // SAFETY: called once, by `_start`, with the stack pointer that the kernel gave.
             let start = unsafe { $crate::sys::start::Start::read(stack) };
+            #[cfg(feature = "faults")]
+            $crate::sys::fault::begin(&start);
             $crate::sys::process::exit($main(&start))
         }
 

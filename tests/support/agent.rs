@@ -80,6 +80,29 @@ impl Agent {
         state
     }
 
+    /// Serves whoever comes, as long as the program runs, and lets all calls go on.
+    #[allow(dead_code)] // Only the tests of faults have so many containers.
+    pub fn serve_all(self) {
+        self.socket.set_nonblocking(false).expect("blocking");
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = self.socket.accept() {
+                let mut space = nix::cmsg_space!([RawFd; 4]);
+                let mut text = vec![0; 1 << 16];
+                let mut parts = [IoSliceMut::new(&mut text)];
+                let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+                let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut space), flags);
+                for part in message.iter().flat_map(|message| message.cmsgs()).flatten() {
+                    if let ControlMessageOwned::ScmRights(descriptors) = part {
+                        for listener in descriptors.into_iter().map(own) {
+                            let notices = self.notices.clone();
+                            std::thread::spawn(move || answer(&listener, &BTreeMap::new(), &notices));
+                        }
+                    }
+                }
+            }
+        });
+    }
+
     /// One connection: one message with one descriptor, and what may come after it.
     #[track_caller]
     pub fn accept(&self) -> (JsonValue, OwnedFd, UnixStream) {

@@ -85,25 +85,34 @@ impl Running {
     }
 
     #[track_caller]
-    pub fn wait(mut self) -> Ran {
+    pub fn wait(self) -> Ran {
+        let (ran, hung) = self.wait_or_kill();
+        assert!(!hung, "hangs: {ran}");
+        ran
+    }
+
+    /// The same for who wants to go on if it hangs: then it is killed.
+    pub fn wait_or_kill(mut self) -> (Ran, bool) {
         let deadline = Instant::now() + limit();
+        let mut hung = false;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 break status;
             }
             if Instant::now() > deadline {
+                hung = true;
                 let _ = self.child.kill();
-                panic!("hangs: {}", self.ran);
             }
             std::thread::sleep(Duration::from_millis(1));
         };
         let code = status.code().unwrap_or_else(|| -status.signal().expect("code or signal"));
-        Ran {
+        let ran = Ran {
             code,
             line: std::mem::take(&mut self.ran.line),
             stdout: self.ran.stdout.try_clone().expect("dup"),
             stderr: self.ran.stderr.try_clone().expect("dup"),
-        }
+        };
+        (ran, hung)
     }
 }
 

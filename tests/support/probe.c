@@ -240,6 +240,192 @@ static int trace(void)
     return 0;
 }
 
+/* A line for a file: its text on one line, or why there is none. */
+static void show_file(const char *name, const char *path)
+{
+    char text[8192];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n < 0) {
+        printf("%s %s: errno %d\n", name, path, errno);
+    } else {
+        text[n] = 0;
+        for (char *c = text; *c; c++)
+            if (*c == '\n' || *c == '\t')
+                *c = ' ';
+        printf("%s %s: %s\n", name, path, text);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* For each path of a list, separated by colons, that a variable has. */
+static void each_path(const char *variable, void (*show)(const char *))
+{
+    char list[4096] = "";
+    const char *value = getenv(variable);
+    if (value && strlen(value) < sizeof list)
+        strcpy(list, value);
+    for (char *path = strtok(list, ":"); path; path = strtok(0, ":"))
+        show(path);
+}
+
+static void show_value(const char *path)
+{
+    show_file("value", path);
+}
+
+/* What is left of a path that may be masked or read-only: what can be read, and whether it can be written. */
+static void show_access(const char *path)
+{
+    char byte;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), entries = 0;
+    DIR *dir = opendir(path);
+    while (dir && readdir(dir))
+        entries++;
+    int n = fd < 0 ? -errno : (int)read(fd, &byte, 1);
+    int error = n < 0 ? errno : 0;
+    int writable = access(path, W_OK) ? errno : 0;
+    printf("access %s: read %d (%d) entries %d write %d\n", path, n, error, entries, writable);
+    if (dir)
+        closedir(dir);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The table of mounts without what is another number each time. */
+static void show_mounts(void)
+{
+    char line[4096];
+    FILE *table = fopen("/proc/self/mountinfo", "re");
+    while (table && fgets(line, sizeof line, table)) {
+        char *rest = line;
+        for (int i = 0; i < 3; i++)
+            rest = strchr(rest, ' ') + 1;
+        for (char *peer; (peer = strstr(rest, "shared:")) || (peer = strstr(rest, "master:"));) {
+            char *end = peer + 7 + strspn(peer + 7, "0123456789");
+            peer[6] = '=';
+            memmove(peer + 7, end, strlen(end) + 1);
+        }
+        printf("mount %s", rest);
+    }
+    if (table)
+        fclose(table);
+}
+
+/* Namespaces: the host's, as HOST_NS has them, or others. */
+static void show_namespaces(void)
+{
+    static const char *names[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
+    const char *host = getenv("HOST_NS");
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[64], link[64] = "";
+        snprintf(path, sizeof path, "/proc/self/ns/%s", names[i]);
+        if (readlink(path, link, sizeof link - 1) < 0)
+            snprintf(link, sizeof link, "errno %d", errno);
+        printf("namespace %s: %s\n", names[i], host && strstr(host, link) ? "the host's" : "another");
+    }
+}
+
+static void show_directory(const char *path)
+{
+    struct dirent **entries;
+    int n = scandir(path, &entries, 0, alphasort);
+    for (int i = 0; i < n; i++) {
+        char name[512], link[256] = "";
+        struct stat stat;
+        snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && !lstat(name, &stat)) {
+            if (S_ISLNK(stat.st_mode) && readlink(name, link, sizeof link - 1) < 0)
+                link[0] = 0;
+            printf("entry %s: %o %lx %d:%d %s\n", name, stat.st_mode, stat.st_rdev, stat.st_uid, stat.st_gid, link);
+        }
+        free(entries[i]);
+    }
+}
+
+/* Everything about this process that a config asks for, a line each; lists of paths come by the environment. */
+static int report(char **argv, char **environment)
+{
+    static const char *status[] = {
+        "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
+        "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters", "Cpus_allowed_list", "Mems_allowed_list",
+    };
+    static char buffer[1 << 18];
+    char line[4096] = "";
+    int open_now[64], count = 0;
+    for (int fd = 0; fd < 4096; fd++)
+        if (fcntl(fd, F_GETFD) >= 0 && count < 64)
+            open_now[count++] = fd;
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    for (int i = 0; i < count; i++)
+        printf("descriptor %d%s\n", open_now[i], isatty(open_now[i]) ? " (a terminal)" : "");
+    for (; *argv; argv++)
+        printf("word %s\n", *argv);
+    for (; *environment; environment++)
+        if (strncmp(*environment, "HOST_NS=", 8))
+            printf("variable %s\n", *environment);
+    FILE *own = fopen("/proc/self/status", "re");
+    while (own && fgets(line, sizeof line, own))
+        for (unsigned i = 0; i < sizeof status / sizeof *status; i++)
+            if (!strncmp(line, status[i], strlen(status[i])) && line[strlen(status[i])] == ':')
+                printf("status %s", line);
+    if (own)
+        fclose(own);
+    for (int resource = 0; resource < 16; resource++) {
+        unsigned long limit[2] = { 0 };
+        syscall(SYS_prlimit64, 0, resource, 0, limit);
+        printf("limit %d: %lu %lu\n", resource, limit[0], limit[1]);
+    }
+    line[0] = 0;
+    syscall(SYS_getcwd, line, sizeof line);
+    printf("directory %s\n", line);
+    char host[2][65] = { "", "" };
+    gethostname(host[0], 64);
+    if (getdomainname(host[1], 64))
+        host[1][0] = 0;
+    printf("names %s %s\n", host[0], host[1]);
+    int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    struct { unsigned short rows, columns, x, y; } size = { 0 };
+    ioctl(0, TIOCGWINSZ, &size);
+    printf("first %d session own %d group own %d terminal %d size %d %d\n", getpid() == 1, getsid(0) == getpid() || getsid(0) == 0,
+           getpgrp() == getpid(), tty >= 0, size.rows, size.columns);
+    if (tty >= 0)
+        close(tty);
+    printf("scheduling %ld %ld ioprio %ld personality %lx\n", syscall(SYS_sched_getscheduler, 0),
+           syscall(SYS_getpriority, 0, 0), syscall(SYS_ioprio_get, 1, 0), syscall(SYS_personality, 0xffffffff));
+    int death = 0;
+    prctl(PR_GET_PDEATHSIG, &death);
+    printf("prctl keepcaps %d securebits %d dumpable %d death %d slack %d\n", prctl(PR_GET_KEEPCAPS),
+           prctl(PR_GET_SECUREBITS), prctl(PR_GET_DUMPABLE), death, prctl(PR_GET_TIMERSLACK));
+    char key[256] = "";
+    long described = syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, -3 /* the session's */, key, sizeof key);
+    printf("keyring %ld %s\n", described < 0 ? (long)-errno : 0, key);
+    rmdir("/dev/shm/report");
+    printf("filtered mkdirat %d, umask %o\n", mkdirat(AT_FDCWD, "/dev/shm/report", 0755) ? errno : 0, umask(0));
+    rmdir("/dev/shm/report");
+    int net = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct { char name[16]; short flags; char rest[22]; } request = { "lo", 0, "" };
+    int asked = ioctl(net, 0x8913 /* SIOCGIFFLAGS */, &request);
+    printf("loopback %d flags %x\n", asked, request.flags);
+    close(net);
+    show_namespaces();
+    show_mounts();
+    show_directory("/dev");
+    show_directory("/");
+    show_file("file", "/proc/self/cgroup");
+    show_file("file", "/proc/self/oom_score_adj");
+    show_file("file", "/proc/self/uid_map");
+    show_file("file", "/proc/self/gid_map");
+    show_file("file", "/proc/self/setgroups");
+    show_file("file", "/proc/self/timens_offsets");
+    each_path("VALUES", show_value);
+    each_path("ACCESS", show_access);
+    puts("end");
+    fflush(stdout);
+    return 0;
+}
+
 /* deny NUMBER FIRST ERRNO PROGRAM [ARGUMENT...]: becomes a program that gets the error from this system call, if its
    first argument is FIRST or that is -1. */
 static int deny(char **words)
@@ -260,7 +446,7 @@ static int deny(char **words)
     return 97;
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **environment)
 {
     static const struct { const char *name; int (*run)(void); } verbs[] = {
         { "fds", fds }, { "cwd", cwd }, { "signals", signals }, { "tiocsti", tiocsti }, { "session", session },
@@ -269,6 +455,8 @@ int main(int argc, char **argv)
     };
     if (argc > 5 && !strcmp(argv[1], "deny"))
         return deny(argv + 2);
+    if (argc > 1 && !strcmp(argv[1], "report"))
+        return report(argv, environment);
     for (unsigned i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(argv[1], verbs[i].name))
             return verbs[i].run();

@@ -193,7 +193,8 @@ impl Sandbox {
         all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(marked).collect()
     }
 
-    fn mounts(&self) -> Vec<String> {
+    /// Where something is mounted in this test's directory.
+    pub fn mounts(&self) -> Vec<String> {
         let own = |mount: &host::Mount| mount.target.contains(&self.token);
         host::mounts().into_iter().filter(own).map(|mount| mount.target).collect()
     }
