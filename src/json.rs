@@ -1,13 +1,14 @@
-//! JSON: reading through serde and serde-json-core without a heap, and writing.
+//! JSON: reading without a heap, and writing.
 //!
 //! What is read borrows from the text; what cannot be borrowed (lists, strings with escapes) lies in the arena. So
 //! every value is `Copy` and lives as long as the text. A member that is `null` is the same as an absent one, unknown
 //! members are ignored, and an error says where: by line and column if the text is no JSON, else by the path of the
 //! value.
 //!
-//! Derived `Deserialize` would put a copy of serde-json-core into each of its types, 120 KiB for `spec`. So the types
-//! only say where a value belongs (`Value`, `Object`), and one visitor in `read` serves all of them, in a quarter of
-//! that.
+//! A text is read twice: first it is checked, strictly, so that an error has its line; then the types say where each
+//! value belongs (`Value`, `Object`), and one code in `read` puts it there. (serde with serde-json-core did that once. It
+//! is lenient, so that the first reading was ours anyway; it has no path for its errors; and what led it was longer than
+//! what took its place.)
 
 #![forbid(unsafe_code)]
 

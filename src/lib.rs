@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 6 | [`cli`] | words in, words out |
 //! | 5 | [`container`], [`init`] | the life cycle from outside and from inside |
-//! | 4 | [`link`], [`rootfs`], [`cgroup`], [`hook`] | perform what the plan says |
+//! | 4 | [`link`], [`rootfs`], [`cgroup`], [`resctrl`], [`hook`] | perform what the plan says |
 //! | 3 | [`plan`], [`seccomp`], [`ebpf`] | decides, without a call; compiles the filter, the device rules |
 //! | 2 | [`spec`], [`host`] | the config as written; the facts of this machine |
 //! | 1 | [`json`], [`dbus`], [`date`], [`regex`], [`error`], [`log`] | |
@@ -38,6 +38,7 @@ pub mod link;
 pub mod log;
 pub mod plan;
 pub mod regex;
+pub mod resctrl;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;

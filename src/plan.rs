@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod netdevice;
 mod page;
 pub mod process;
+pub mod rdt;
 pub mod resources;
 pub mod scheduling;
 pub mod seccomp;
@@ -84,6 +85,8 @@ pub struct Plan<'a> {
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
     pub process: process::Process<'a>,
+    /// Its class of service.
+    pub rdt: Option<rdt::Rdt<'a>>,
     /// Whom its seccomp filter notifies, if it does.
     pub listener: Option<seccomp::Listener<'a>>,
     /// How many descriptors from 3 on the process keeps.
@@ -142,7 +145,6 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
     no_handlers(&spec.annotations)?;
-    not_yet(linux)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
     let mut process = process::plan(&process, request.listen_fds, request.security)?;
@@ -205,6 +207,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         sysctl: sysctl::plan(&linux.sysctl, &namespaces, domainname.is_some())?,
         keyring,
         process,
+        rdt: rdt::plan(linux.intel_rdt, request.id)?,
         listener,
         preserve_fds: request.preserve_fds.saturating_add(request.listen_fds),
         hooks: hooks::plan(spec.hooks, &spec.annotations)?,
@@ -254,12 +257,6 @@ fn notified<'a>(
     (spec::Process { env: exec::both(process.env, &[variable]), ..process }, exec::both(mounts, &[mount]))
 }
 
-/// What the config may ask for and we cannot do: refused by name rather than ignored.
-fn not_yet(linux: &spec::Linux<'_>) -> Result<()> {
-    let refuse = Refuse("linux");
-    refuse.any("intelRdt", linux.intel_rdt.is_some())
-}
-
 /// Annotations that ask for a handler, by which crun runs something else than a program of Linux: they are shared
 /// objects, which a static program does not load. Without it the container would not do what it is for.
 fn no_handlers(annotations: &[(&str, &str)]) -> Result<()> {
@@ -270,18 +267,6 @@ fn no_handlers(annotations: &[(&str, &str)]) -> Result<()> {
             format_args!("annotations[{name:?}]"),
             format_args!("isopod has no handlers, so not {value:?} either: it runs programs of Linux only"),
         )),
-    }
-}
-
-/// Refuses fields of one object.
-pub(crate) struct Refuse(pub(crate) &'static str);
-
-impl Refuse {
-    pub(crate) fn any(&self, field: &str, given: bool) -> Result<()> {
-        if given {
-            return Err(Error::config(format_args!("{}.{field}", self.0), format_args!("not supported yet")));
-        }
-        Ok(())
     }
 }
 

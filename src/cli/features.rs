@@ -46,7 +46,7 @@ fn linux(w: &mut Writer<'_>) {
     });
     switches(w, "apparmor", &[("enabled", true)]);
     switches(w, "selinux", &[("enabled", true)]);
-    switches(w, "intelRdt", &[("enabled", false), ("schemata", false), ("monitoring", false)]);
+    switches(w, "intelRdt", &[("enabled", true), ("schemata", true), ("monitoring", true)]);
     w.name("memoryPolicy").object(|w| {
         w.member("modes", sorted(names(&scheduling::MEMORY_MODES)));
         w.member("flags", sorted(names(&scheduling::MEMORY_FLAGS)));

@@ -9,16 +9,14 @@ use super::{Failure, Outcome, document, misuse, verbs};
 use crate::container::{Context, id, update};
 use crate::error::{Error, Result};
 use crate::json::{self, Style, Writer};
+use crate::plan::rdt;
 use crate::spec::Resources;
 
 /// Sets new limits.
 pub fn run(context: &Context, given: &Given) -> Outcome {
     let id = id::check(given.words[0])?;
-    for option in [&verbs::L3_CACHE_SCHEMA, &verbs::MEM_BW_SCHEMA] {
-        if given.has(option) {
-            return Err(misuse(Error::says(format_args!("--{}: Intel RDT is not supported yet", option.long))));
-        }
-    }
+    let schemata = rdt::schemata(given.text(&verbs::L3_CACHE_SCHEMA)?, given.text(&verbs::MEM_BW_SCHEMA)?)
+        .map_err(|error| error.doing("update"))?;
     let resources = match given.value(&verbs::RESOURCES) {
         None => from_options(given).map_err(misuse)?,
         Some(file) => {
@@ -31,7 +29,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
             from_document(file)?
         }
     };
-    update::update(context, id, &resources)?;
+    update::update(context, id, &resources, schemata)?;
     Ok(0)
 }
 

@@ -332,8 +332,8 @@ pub const CPUSET_CPUS: Opt = value("cpuset-cpus", "", "LIST", "processors, as in
 pub const CPUSET_MEMS: Opt = value("cpuset-mems", "", "LIST", "memory nodes");
 pub const PIDS_LIMIT: Opt = value("pids-limit", "", "N", "processes; -1: any number");
 pub const BLKIO_WEIGHT: Opt = value("blkio-weight", "", "N", "share of disks, 10 to 1000");
-pub const L3_CACHE_SCHEMA: Opt = value("l3-cache-schema", "", "SCHEMA", "not supported yet");
-pub const MEM_BW_SCHEMA: Opt = value("mem-bw-schema", "", "SCHEMA", "not supported yet");
+pub const L3_CACHE_SCHEMA: Opt = value("l3-cache-schema", "", "SCHEMA", "of its class of service, as in L3:0=ff");
+pub const MEM_BW_SCHEMA: Opt = value("mem-bw-schema", "", "SCHEMA", "of its class of service, as in MB:0=50");
 
 pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "where to write (default: .)");
 pub const SPEC_FILE: Opt = value("file", "f", "FILE", "write to this file, even if it exists");

@@ -25,6 +25,7 @@ use crate::init::{self, Inherited};
 use crate::link::{self, Report, Step};
 use crate::plan::Plan;
 use crate::plan::hooks::Stage;
+use crate::resctrl;
 use crate::rootfs::{Hierarchy, Sources};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
@@ -68,6 +69,7 @@ pub fn run(context: &super::Context, request: &CreateRequest) -> Result<i32> {
             Err(error) if !made.unit.is_empty() => warn!("{error}"),
             removed => removed?,
         }
+        resctrl::remove(made.rdt)?;
         if let Some(hooks) = &made.hooks {
             hooks.run_poststop();
         }
@@ -102,6 +104,8 @@ struct Made<'a> {
     cgroup: Cgroup<'a>,
     /// The unit of systemd's that it is in, if there is one.
     unit: &'a str,
+    /// The groups of the resctrl file system that go with it.
+    rdt: &'a [&'a str],
     /// The other side of its terminal, if we relay it.
     master: Option<OwnedFd>,
     hooks: Option<Runner<'a>>,
@@ -113,11 +117,11 @@ impl<'a> Made<'a> {
     fn poststart(self) -> Result<Made<'a>> {
         let Some(hooks) = &self.hooks else { return Ok(self) };
         let Err(error) = hooks.run(Stage::Poststart, self.init.pid, &|| Ok(())) else { return Ok(self) };
-        let Made { context, init, dir, cgroup, unit, hooks, .. } = self;
+        let Made { context, init, dir, cgroup, unit, rdt, hooks, .. } = self;
         // Whoever has deleted it meanwhile has done all the rest.
         if dir.lock(Lock::Exclusive).is_ok() {
             let (dir, cgroup, init) = (Some(dir), Some(cgroup), Some(init));
-            drop(Undo { context, dir, cgroup, unit, scope: None, init, hooks });
+            drop(Undo { context, dir, cgroup, unit, rdt, scope: None, init, hooks });
         }
         Err(error)
     }
@@ -180,6 +184,8 @@ struct Undo<'a> {
     cgroup: Option<Cgroup<'a>>,
     /// The unit of systemd's that the cgroup is in; empty if there is none.
     unit: &'a str,
+    /// Groups of the resctrl file system.
+    rdt: &'a [&'a str],
     scope: Option<Scope<'a>>,
     init: Option<Init>,
     hooks: Option<Runner<'a>>,
@@ -201,8 +207,9 @@ impl Drop for Undo<'_> {
         if let (Some(_), Some(hooks)) = (&self.init, &self.hooks) {
             hooks.run_poststop();
         }
+        let rdt = resctrl::remove(self.rdt);
         let dir = self.dir.take().map_or(Ok(()), StateDir::remove);
-        for error in [cgroup.err(), dir.err()].into_iter().flatten() {
+        for error in [cgroup.err(), rdt.err(), dir.err()].into_iter().flatten() {
             warn!("{error}, ignored");
         }
     }
@@ -211,7 +218,8 @@ impl Drop for Undo<'_> {
 impl<'a> Maker<'_, 'a> {
     fn make(&self, dir: StateDir, bundle: BorrowedFd<'_>, exe: Protected) -> Result<Made<'a>> {
         let (context, unit) = (*self.context, self.unit());
-        let mut undo = Undo { context, dir: Some(dir), cgroup: None, unit, scope: None, init: None, hooks: None };
+        let mut undo =
+            Undo { context, dir: Some(dir), cgroup: None, unit, rdt: &[], scope: None, init: None, hooks: None };
         let pidfd_socket = self.request.pidfd_socket.map(connect_for_pidfd).transpose();
         // To be undone with all the rest if that is refused.
         let pidfd_sockets = [pidfd_socket?, self.pidfd_receiver()?];
@@ -223,7 +231,8 @@ impl<'a> Maker<'_, 'a> {
             }
             None => None,
         };
-        let master = self.make_or_undo(&mut undo, bundle, exe)?;
+        let mut rdt = resctrl::Made::default();
+        let master = self.make_or_undo(&mut undo, &mut rdt, bundle, exe)?;
         if let Some(init) = &undo.init {
             for socket in pidfd_sockets.iter().flatten() {
                 send_pidfd(socket, "standard", &init.pidfd)?;
@@ -236,7 +245,8 @@ impl<'a> Maker<'_, 'a> {
                     scope.release();
                 }
                 dir.unlock();
-                Ok(Made { context, init, dir, cgroup, unit, master, hooks: undo.hooks.take(), notify })
+                undo.rdt = &[];
+                Ok(Made { context, init, dir, cgroup, unit, rdt: rdt.own, master, hooks: undo.hooks.take(), notify })
             }
             _ => Err(self.incomplete()),
         }
@@ -255,7 +265,13 @@ impl<'a> Maker<'_, 'a> {
         connect_for_pidfd(path).map(Some)
     }
 
-    fn make_or_undo(&self, undo: &mut Undo<'a>, bundle: BorrowedFd<'_>, mut exe: Protected) -> Result<Option<OwnedFd>> {
+    fn make_or_undo(
+        &self,
+        undo: &mut Undo<'a>,
+        rdt: &mut resctrl::Made<'a>,
+        bundle: BorrowedFd<'_>,
+        mut exe: Protected,
+    ) -> Result<Option<OwnedFd>> {
         let Some(dir) = &undo.dir else { return Ok(None) };
         let plan = self.plan;
         let bundle_path = absolute(self.request.bundle)?;
@@ -282,6 +298,14 @@ impl<'a> Maker<'_, 'a> {
             filter::save(dir, filter)?;
         }
 
+        if let Some(planned) = &plan.rdt {
+            *rdt = resctrl::make(planned)?;
+            (undo.rdt, state.rdt_own) = (rdt.all, rdt.own);
+            state.rdt = memory::keep([planned.group, planned.monitoring.unwrap_or("")]);
+            if planned.monitoring.is_none() {
+                state.rdt = &state.rdt[..1];
+            }
+        }
         // systemd works while we open what init needs.
         if let Some(unit) = plan.cgroup.unit {
             undo.scope = Some(Scope::ask(&self.context.start, self.context.systemd_owner(), unit)?);
@@ -382,6 +406,7 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
+        resctrl::enter(state.rdt, init.pid)?;
         if let Some(maps) = maps {
             uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
             self.set_oom_score(init)?;
@@ -603,10 +628,11 @@ pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     write().context("write", path)
 }
 
-/// The decimal pid, without a newline, in place: conmon waits until it can read a number.
+/// The decimal pid, without a newline, in place: conmon waits until it can read a number. Never through a link, which
+/// could be that of somebody who may write to the directory.
 pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
     let write = || {
-        let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC;
+        let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC | file::OFlags::NOFOLLOW;
         let file = file::openat(CWD, path, flags, file::Mode::from_raw_mode(0o644))?;
         file::write_all(file.as_fd(), memory::format(format_args!("{pid}")).as_bytes())
     };

@@ -9,6 +9,7 @@ use super::{Context, hooks};
 use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};
 use crate::host;
+use crate::resctrl;
 use crate::warn;
 
 /// Removes a container. One that runs only by `force`, which also takes the absence of one for success.
@@ -41,10 +42,10 @@ fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
         state = read(&dir, force)?;
         end(state.as_ref(), self::init(state.as_ref())?)?;
     }
-    if let Some(state) = &state
-        && let Err(error) = remove_cgroup(context, state)
-    {
-        warn!("{error}");
+    if let Some(state) = &state {
+        for error in [remove_cgroup(context, state).err(), resctrl::remove(state.rdt_own).err()].iter().flatten() {
+            warn!("{error}");
+        }
     }
     if let Some(state) = &state
         && let Err(error) = hooks::run_poststop(state)

@@ -67,6 +67,9 @@ json::object! {
         namespaces: u64 = "namespaces",
         /// Whether processes get a session keyring of their own.
         keyring: bool = "keyring",
+        /// The groups of the resctrl file system that its processes are in, and those that go with it.
+        rdt: json::List<'a, &'a str> = "rdt",
+        rdt_own: json::List<'a, &'a str> = "rdtOwn",
         /// Whom the seccomp filter notifies, if it does, and what they are told beside.
         listener_path: Option<&'a str> = "listenerPath",
         listener_metadata: Option<&'a str> = "listenerMetadata",
@@ -107,6 +110,8 @@ impl State<'_> {
                 w.member("annotations", self.annotations);
                 w.member("namespaces", self.namespaces);
                 w.member("keyring", self.keyring);
+                w.member("rdt", Some(self.rdt).filter(|groups| !groups.is_empty()));
+                w.member("rdtOwn", Some(self.rdt_own).filter(|groups| !groups.is_empty()));
                 w.member("listenerPath", self.listener_path);
                 w.member("listenerMetadata", self.listener_metadata);
                 w.member("process", self.process);
@@ -494,6 +499,8 @@ mod tests {
             annotations: Map::default(),
             namespaces: 1 << 40,
             keyring: true,
+            rdt: &["group", "group/mon_groups/id"],
+            rdt_own: &["group/mon_groups/id"],
             listener_path: Some("/agent"),
             listener_metadata: None,
             process: Some(&spec::Process { cwd: Some("/"), args: &["a", "\"b\""], ..spec::Process::default() }),

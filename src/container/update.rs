@@ -10,22 +10,27 @@ use crate::error::{Error, Result};
 use crate::host::{self, Cgroups};
 use crate::plan::resources::limits;
 use crate::plan::systemd::properties;
+use crate::resctrl;
 use crate::spec::{Cpu, Memory, Resources};
 use crate::sys::memory;
 use crate::warn;
 
-/// Sets limits. Device rules are left alone on version 1: taking all away, to give back what the rules name, would take
+/// Sets limits; `schemata` are lines for its class of service. Device rules are left alone on version 1: taking all away, to give back what the rules name, would take
 /// it for good from the cgroups below.
 ///
 /// # Errors
 /// If there is no such container, it does not run, or a limit makes no sense or is refused.
-pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>) -> Result<()> {
+pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>, schemata: &str) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
     let state = dir.read()?.unwrap_or_default();
     let refused = |why| Error::says(format_args!("update container `{id}`: {why}"));
     let alive = state.pid > 0 && Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time));
     if !alive {
         return Err(refused("container not running"));
+    }
+    if !schemata.is_empty() {
+        let group = state.rdt.first().ok_or_else(|| refused("its config has no linux.intelRdt"))?;
+        resctrl::write(group, schemata)?;
     }
     if state.cgroup_path.is_empty() {
         return Err(refused(super::NO_CGROUPS));

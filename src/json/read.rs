@@ -1,13 +1,8 @@
-//! The visitor that leads serde-json-core through a text. There is one for all types: it asks the object where the
-//! next value belongs. And it keeps the path, for serde-json-core says neither where it stood nor what it wanted.
-
-use core::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+//! The second reading of a text, which is known to be correct by then: every value goes where the object wants it. There
+//! is one code for all types.
 
 use super::object::Object;
-use super::syntax;
+use super::syntax::{self, Scan};
 use super::trail::{Step, Trail};
 use super::value::Slot;
 use crate::error::Result as Checked;
@@ -35,40 +30,67 @@ pub trait Members<'a> {
 
 /// Reads a whole text; errors begin with `name`.
 pub(super) fn document<'a>(name: &'static str, text: &'a [u8], slot: Slot<'_, 'a>) -> Checked<()> {
-    // serde-json-core is lenient, and recurses as deep as the text does. After this check it cannot go wrong, but for
-    // values of the wrong type.
-    syntax::check(text).map_err(|error| error.doing(name))?;
-    let mut trail = Trail::default();
-    let mut from = serde_json_core::de::Deserializer::new(text, None);
-    match (Read { slot, trail: &mut trail }).deserialize(&mut from) {
-        Ok(()) if from.end().is_ok() => Ok(()),
-        _ => Err(trail.mismatch(text).doing(name)),
+    let text = syntax::check(text).map_err(|error| error.doing(name))?;
+    let mut read = Read { scan: Scan::of(text), trail: Trail::default() };
+    read.value(slot).map_err(|Failed| read.trail.mismatch().doing(name))
+}
+
+/// A place in the text, and the way to it once something is wrong there.
+struct Read<'a> {
+    scan: Scan<'a>,
+    trail: Trail<'a>,
+}
+
+impl<'a> Read<'a> {
+    fn value(&mut self, slot: Slot<'_, 'a>) -> Result<(), Failed> {
+        let kind = kind(&slot);
+        let first = self.scan.next();
+        match (slot, first) {
+            (Slot::Object(object), Some(b'{')) => self.fill(object),
+            (Slot::Build(build), Some(b'{')) => build.build(self),
+            (Slot::List(list), Some(b'[')) => list.collect(&mut Array { read: self, index: 0 }),
+            (slot, _) => {
+                let text = self.scan.skip();
+                scalar(slot, text).ok_or_else(|| {
+                    self.trail.end(kind, found(text));
+                    Failed
+                })
+            }
+        }
     }
 }
 
-/// Reads a value into its place.
-struct Read<'s, 't, 'a> {
-    slot: Slot<'s, 'a>,
-    trail: &'t mut Trail<'a>,
+/// Puts a string, a word or an integer into its place, if it is one for it.
+fn scalar<'a>(slot: Slot<'_, 'a>, text: &'a str) -> Option<()> {
+    match slot {
+        Slot::Text(place) => *place = syntax::plain(text.strip_prefix('"')?.strip_suffix('"')?),
+        Slot::Bool(place) => *place = text.parse().ok()?,
+        Slot::U16(place) => *place = u16::try_from(unsigned(text)?).ok()?,
+        Slot::U32(place) => *place = u32::try_from(unsigned(text)?).ok()?,
+        Slot::U64(place) => *place = unsigned(text)?,
+        Slot::I32(place) => *place = i32::try_from(signed(text)?).ok()?,
+        Slot::I64(place) => *place = signed(text)?,
+        Slot::Object(_) | Slot::Build(_) | Slot::List(_) => return None,
+    }
+    Some(())
 }
 
-impl<'a> DeserializeSeed<'a> for Read<'_, '_, 'a> {
-    type Value = ();
+fn unsigned(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
 
-    fn deserialize<D: Deserializer<'a>>(self, from: D) -> Result<(), D::Error> {
-        self.trail.begin(kind(&self.slot));
-        match self.slot {
-            Slot::Text(place) => *place = <&str>::deserialize(from).map(syntax::plain)?,
-            Slot::Bool(place) => *place = Deserialize::deserialize(from)?,
-            Slot::U16(place) => *place = Deserialize::deserialize(from)?,
-            Slot::U32(place) => *place = Deserialize::deserialize(from)?,
-            Slot::U64(place) => *place = Deserialize::deserialize(from)?,
-            Slot::I32(place) => *place = Deserialize::deserialize(from)?,
-            Slot::I64(place) => *place = Deserialize::deserialize(from)?,
-            Slot::Object(_) | Slot::Build(_) => from.deserialize_map(self)?,
-            Slot::List(_) => from.deserialize_seq(self)?,
-        }
-        Ok(())
+fn signed(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+/// A value that is not what it should be: its text if that is short, else its kind.
+fn found(text: &str) -> &str {
+    match text.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        _ if text.len() <= 40 => text,
+        _ => "a long number",
     }
 }
 
@@ -87,110 +109,41 @@ fn kind(slot: &Slot<'_, '_>) -> &'static str {
     }
 }
 
-impl<'a> Visitor<'a> for Read<'_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(kind(&self.slot))
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, access: A) -> Result<(), A::Error> {
-        let mut members = Map { access, trail: self.trail };
-        match self.slot {
-            Slot::Object(object) => members.fill(object),
-            Slot::Build(build) => build.build(&mut members),
-            _ => Err(Failed),
-        }
-        .map_err(|Failed| A::Error::custom(""))
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, access: A) -> Result<(), A::Error> {
-        let mut items = Array { access, index: 0, trail: self.trail };
-        match self.slot {
-            Slot::List(list) => list.collect(&mut items),
-            _ => Err(Failed),
-        }
-        .map_err(|Failed| A::Error::custom(""))
-    }
-}
-
-struct Map<'t, 'a, A> {
-    access: A,
-    trail: &'t mut Trail<'a>,
-}
-
-impl<'a, A: MapAccess<'a>> Members<'a> for Map<'_, 'a, A> {
+impl<'a> Members<'a> for Read<'a> {
     fn fill(&mut self, object: &mut dyn Object<'a>) -> Result<(), Failed> {
-        let mut name = "";
-        loop {
-            // The text is known to be correct. So if there is something else than a next name or the end, the last
-            // value was taken for an integer and goes on: it has a fraction or an exponent.
-            let result = match self.access.next_key() {
-                Ok(None) => return Ok(()),
-                Ok(Some(next)) => {
-                    name = next;
-                    self.access.next_value_seed(Member { object, name, trail: self.trail })
-                }
-                Err(error) => Err(error),
-            };
-            if result.is_err() {
-                self.trail.push(Step::Name(name));
-                return Err(Failed);
+        self.scan.pass(b'{');
+        let mut more = self.scan.next() != Some(b'}');
+        while more {
+            self.scan.next();
+            let name = self.scan.string().unwrap_or_default();
+            self.scan.pass(b':');
+            // `null` is as if it were not there.
+            let slot = if self.scan.next() == Some(b'n') { None } else { object.member(syntax::plain(name)) };
+            match slot {
+                Some(slot) => self.value(slot).inspect_err(|_| self.trail.push(Step::Name(name)))?,
+                None => drop(self.scan.skip()),
             }
+            more = self.scan.pass(b',');
         }
-    }
-}
-
-struct Array<'t, 'a, A> {
-    access: A,
-    index: usize,
-    trail: &'t mut Trail<'a>,
-}
-
-impl<'a, A: SeqAccess<'a>> Items<'a> for Array<'_, 'a, A> {
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool, Failed> {
-        let begun = self.trail.begun();
-        let result = self.access.next_element_seed(Read { slot, trail: self.trail });
-        if result.is_err() {
-            // As above: if no item was begun, it is the one before that goes on.
-            let before = usize::from(self.trail.begun() == begun);
-            self.trail.push(Step::Index(self.index - before));
-        }
-        self.index += 1;
-        result.map(|item| item.is_some()).map_err(|_| Failed)
-    }
-}
-
-/// Reads the value of a member into its place in the object.
-struct Member<'o, 't, 'a> {
-    object: &'o mut dyn Object<'a>,
-    name: &'a str,
-    trail: &'t mut Trail<'a>,
-}
-
-impl<'a> DeserializeSeed<'a> for Member<'_, '_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_option(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Member<'_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_none<E>(self) -> Result<(), E> {
+        self.scan.pass(b'}');
         Ok(())
     }
+}
 
-    fn visit_some<D: Deserializer<'a>>(self, from: D) -> Result<(), D::Error> {
-        match self.object.member(syntax::plain(self.name)) {
-            Some(slot) => Read { slot, trail: self.trail }.deserialize(from),
-            None => IgnoredAny::deserialize(from).map(drop),
+struct Array<'r, 'a> {
+    read: &'r mut Read<'a>,
+    index: usize,
+}
+
+impl<'a> Items<'a> for Array<'_, 'a> {
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool, Failed> {
+        let scan = &mut self.read.scan;
+        scan.pass(if self.index == 0 { b'[' } else { b',' });
+        if scan.pass(b']') {
+            return Ok(false);
         }
+        self.read.value(slot).inspect_err(|_| self.read.trail.push(Step::Index(self.index)))?;
+        self.index += 1;
+        Ok(true)
     }
 }

@@ -13,14 +13,14 @@ type Reason = &'static str;
 const EARLY: Reason = "the text ends too early";
 
 /// Checks the whole text. The error has line and column, and the path of the innermost value around the place.
-pub(super) fn check(text: &[u8]) -> Result<(), Error> {
+pub(super) fn check(text: &[u8]) -> Result<&str, Error> {
     let mut trail = Trail::default();
     let (at, reason) = match core::str::from_utf8(text) {
         Err(error) => (error.valid_up_to(), "not UTF-8"),
         Ok(text) => {
-            let mut scan = Scan { text, at: 0 };
+            let mut scan = Scan::of(text);
             match scan.document(&mut trail) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(text),
                 Err(reason) => (scan.at, reason),
             }
         }
@@ -34,12 +34,25 @@ pub(super) fn check(text: &[u8]) -> Result<(), Error> {
 }
 
 /// A place in a text.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
+    /// Its beginning.
+    pub(super) fn of(text: &'a str) -> Self {
+        Scan { text, at: 0 }
+    }
+
+    /// Passes the next value, in a text that is checked, and gives its own text.
+    pub(super) fn skip(&mut self) -> &'a str {
+        self.next();
+        let start = self.at;
+        let _ = self.value(0, &mut Trail::default());
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
     fn document(&mut self, trail: &mut Trail<'a>) -> Result<(), Reason> {
         self.value(0, trail)?;
         match self.next() {
@@ -55,7 +68,7 @@ impl<'a> Scan<'a> {
 
     /// The next byte that is no white space.
     #[inline]
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
             self.at += 1;
         }
@@ -64,7 +77,7 @@ impl<'a> Scan<'a> {
 
     /// Passes the next byte if it is this one.
     #[inline]
-    fn pass(&mut self, byte: u8) -> bool {
+    pub(super) fn pass(&mut self, byte: u8) -> bool {
         let found = self.next() == Some(byte);
         self.at += usize::from(found);
         found
@@ -131,7 +144,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string with its escapes, without its quotes.
-    fn string(&mut self) -> Result<&'a str, Reason> {
+    pub(super) fn string(&mut self) -> Result<&'a str, Reason> {
         let start = self.at + 1;
         self.at = start;
         loop {
@@ -249,39 +262,4 @@ fn unescape(raw: &str) -> &'static str {
         rest = &rest[length..];
     }
     core::str::from_utf8(&plain[..used]).unwrap_or_default()
-}
-
-/// The value at the end of the steps, which lead from it to the top, in a checked text: its text if that is short,
-/// else its kind.
-#[cold]
-pub(super) fn found<'a>(text: &'a [u8], steps: &[Step<'a>]) -> &'a str {
-    let mut scan = Scan { text: core::str::from_utf8(text).unwrap_or_default(), at: 0 };
-    let skip = |scan: &mut Scan<'a>| {
-        let start = scan.at;
-        let _ = scan.value(0, &mut Trail::default());
-        scan.text.get(start..scan.at).unwrap_or_default()
-    };
-    // A name is a piece of the text, so the innermost one says where to begin.
-    let named = steps.iter().position(|step| matches!(step, Step::Name(_))).unwrap_or(steps.len());
-    if let Some(Step::Name(name)) = steps.get(named) {
-        scan.at = name.as_ptr() as usize - text.as_ptr() as usize + name.len() + 1;
-        scan.pass(b':');
-    }
-    for step in steps[..named].iter().rev() {
-        let Step::Index(index) = step else { continue };
-        scan.pass(b'[');
-        for _ in 0..*index {
-            skip(&mut scan);
-            scan.pass(b',');
-        }
-    }
-    match scan.next() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        _ => match skip(&mut scan) {
-            short if short.len() <= 40 => short,
-            _ => "a long number",
-        },
-    }
 }

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::syntax;
 use crate::error::Error;
 use crate::sys::memory::Growing;
 
@@ -15,27 +14,20 @@ pub(super) enum Step<'a> {
     Index(usize),
 }
 
-/// What is being read, and, once that fails, the steps to it: they are laid while the failure is handed up, so from
-/// the value to the top, and cost nothing before.
+/// What is wrong, and the steps to it: they are laid while the failure is handed up, so from the value to the top, and
+/// cost nothing before.
 #[derive(Default)]
 pub(super) struct Trail<'a> {
     steps: Growing<'a, Step<'a>>,
-    kind: &'static str,
-    begun: usize,
+    expected: &'static str,
+    found: &'a str,
 }
 
 impl<'a> Trail<'a> {
-    /// A value of this kind is going to be read.
-    #[inline]
-    pub(super) fn begin(&mut self, kind: &'static str) {
-        self.kind = kind;
-        self.begun += 1;
-    }
-
-    /// How often that was said.
-    #[inline]
-    pub(super) fn begun(&self) -> usize {
-        self.begun
+    /// Here a value is not what it should be.
+    #[cold]
+    pub(super) fn end(&mut self, expected: &'static str, found: &'a str) {
+        (self.expected, self.found) = (expected, found);
     }
 
     /// It failed; one step up.
@@ -50,9 +42,8 @@ impl<'a> Trail<'a> {
 
     /// The value at the end of the trail is not what it should be.
     #[cold]
-    pub(super) fn mismatch(&self, text: &'a [u8]) -> Error {
-        let found = syntax::found(text, self.steps.as_slice());
-        Error::config(format_args!("{self}"), format_args!("expected {}, found {found}", self.kind))
+    pub(super) fn mismatch(&self) -> Error {
+        Error::config(format_args!("{self}"), format_args!("expected {}, found {}", self.expected, self.found))
     }
 }
 

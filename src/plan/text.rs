@@ -17,6 +17,7 @@ use super::netdevice::NetDevice;
 use super::page::Page;
 use super::page::Value::{Flag, Number, Text, Words};
 use super::process::Process;
+use super::rdt::{ROOT, Rdt};
 use super::resources::delegate::Delegation;
 use super::resources::{COUNTED, Cgroup, Devices, Limits, Otherwise, Write};
 use super::scheduling::{
@@ -71,6 +72,7 @@ impl Shown<'_> {
             sysctl,
             keyring,
             process,
+            rdt,
             preserve_fds,
             annotations,
             hooks,
@@ -87,6 +89,7 @@ impl Shown<'_> {
         if let Some(score) = process.oom_score_adj {
             page.one("oomScoreAdj", Text(number(score)));
         }
+        fill_rdt(page, rdt.as_ref());
         page.section("netDevices", "device:15 name");
         for NetDevice { host, name } in *net_devices {
             page.row(&[Text(host), Text(name)]);
@@ -281,6 +284,24 @@ fn fill_idmaps(page: &mut Page<'_>, idmaps: &[Ids<'_>]) {
             }
         }
     }
+}
+
+fn fill_rdt(page: &mut Page<'_>, rdt: Option<&Rdt<'_>>) {
+    let Some(Rdt { group, own, schemata: _, lines, monitoring }) = rdt else { return };
+    const OWN: &str = "as long as the container is there";
+    page.section("intelRdt", "directory:46 how");
+    let mut row = |group: &str, how| page.row(&[Text(memory::format(format_args!("{ROOT}/{group}"))), Text(how)]);
+    row(
+        group,
+        match (own, lines.is_empty()) {
+            (true, _) => OWN,
+            (false, true) => "has to be there",
+            (false, false) => "made if it is not there",
+        },
+    );
+    monitoring.iter().for_each(|monitoring| row(monitoring, OWN));
+    page.section("schemata", "line");
+    lines.lines().for_each(|line| page.row(&[Text(line)]));
 }
 
 fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use jzon::{JsonValue, array, object};
+use jzon::{array, object};
 
 use crate::case;
 use crate::support::{Case, Container, Kind, Sandbox};
@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
         case!(error_of_the_container_side_always_arrives),
         case!(error_is_one_line).isopod_only("the form is isopod's"),
         case!(config_error_names_the_field).isopod_only("the form is isopod's"),
-        case!(fields_to_come_are_refused_by_name).isopod_only("they have most of these fields, or ignore them"),
+        case!(what_is_not_done_is_refused_by_name).isopod_only("they have handlers, or ignore them"),
     ]
 }
 
@@ -222,13 +222,12 @@ fn config_error_names_the_field(t: &Sandbox) {
     nothing_happened(t);
 }
 
-/// Asking for something that is not there yet must not look as if it had been done.
-fn fields_to_come_are_refused_by_name(t: &Sandbox) {
-    let fields: &[(&str, &str, JsonValue)] = &[("linux", "intelRdt", object! { closID: "x" })];
-    for (block, field, value) in fields {
+/// Asking for something that isopod does not do must not look as if it had been done.
+fn what_is_not_done_is_refused_by_name(t: &Sandbox) {
+    for (name, value) in [("run.oci.handler", "wasm"), ("module.wasm.image/variant", "compat")] {
         let c = &mut t.container();
-        c.config[*block][*field] = value.clone();
-        c.sh("true").run().fails(&[&format!("{block}.{field}")]);
+        c.config["annotations"][name] = value.into();
+        c.sh("true").run().fails(&[&format!("config.json annotations[{name:?}]: isopod has no handlers")]);
     }
     nothing_happened(t);
 }

@@ -7,6 +7,8 @@
 // A test program has no interface, so all that is public in it is public to itself.
 #![allow(unreachable_pub)]
 
+// Each test program uses its own part of it.
+#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -33,8 +35,8 @@ mod netdevices;
 mod notify;
 mod plan;
 mod process;
+mod rdt;
 mod rootless;
-mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
@@ -89,11 +91,11 @@ fn cases() -> Vec<Case> {
         supervision::cases(),
         terminal::cases(),
         verbs::cases(),
-        safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
         systemd::cases(),
         notify::cases(),
+        rdt::cases(),
         live_mounts::cases(),
     ];
     modules.into_iter().flatten().collect()

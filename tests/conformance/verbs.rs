@@ -345,7 +345,6 @@ fn update_of_a_stopped_container_is_refused(t: &Sandbox) {
 fn update_of_what_is_not_there_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.started();
-    t.rt(&["update", "--l3-cache-schema", "L3:0=f", &c.id]).is_refused();
     t.rt(&["update", "--mem-bw-schema", "MB:0=50", &c.id]).is_refused();
 }
 

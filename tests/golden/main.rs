@@ -145,7 +145,7 @@ fn example(path: &Path, base: &str) -> Result<(), Failed> {
 /// A NUL byte ends a string of the kernel's. So wherever a text could reach it, it is an error with the path of the text.
 fn nul_bytes(text: &str) -> Result<(), Failed> {
     /// Not given to the kernel, or as bytes whose number is known.
-    const HARMLESS: [&str; 8] = [
+    const HARMLESS: [&str; 11] = [
         "ociVersion",
         "annotations[\"a.b\"]",
         // It is a bind mount for its options.
@@ -156,6 +156,9 @@ fn nul_bytes(text: &str) -> Result<(), Failed> {
         "linux.resources.unified[\"memory.high\"]",
         "linux.seccomp.listenerMetadata",
         "linux.sysctl[\"kernel.msgmax\"]",
+        "linux.intelRdt.l3CacheSchema",
+        "linux.intelRdt.memBwSchema",
+        "linux.intelRdt.schemata[0]",
     ];
     let whole = jzon::parse(text)?;
     outcome("strings", text)?;
