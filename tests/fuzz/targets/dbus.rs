@@ -22,7 +22,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     });
     with_text(data, |text| {
         let Some(value) = text::parse(text) else { return };
-        let arguments = [value, Value::string("end")];
+        // As a property has it.
+        let arguments = [Value::Variant(&value), Value::string("end")];
         let call = Call {
             destination: "org.example",
             path: "/a",
