@@ -183,13 +183,14 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     };
     rootfs.mask()?;
     rootfs.make_readonly()?;
-    // The passwd file is the container's, and only wanted if the config left HOME out.
-    let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs.root(), plan.process.user.uid)) };
     rootfs.make_directory(plan.process.cwd);
     // Before the last steps: what we took so far is not charged to the container's limits.
     if !early {
         enter_cgroups(theirs.as_ref(), doors.as_ref())?;
     }
+    // The passwd file is the container's, and only wanted if the config left HOME out. Below the device rules: an image
+    // may have any device there, and some do something when they are opened.
+    let home = if plan.process.has_home { None } else { Some(identity::home(&rootfs.root(), plan.process.user.uid)) };
     // Where the caller may run says nothing about the container; its cpuset does.
     sched::reset_affinity(0).context("sched_setaffinity", "")?;
     if !user_namespace {

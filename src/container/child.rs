@@ -106,6 +106,22 @@ pub(super) fn in_between(
     new: u64,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Spawned> {
+    match go_between(birthplace)? {
+        Between::Runtime(spawned) => Ok(spawned),
+        Between::Itself(told) => follow(told, join(), new, cgroup),
+    }
+}
+
+/// Which of them we are now.
+pub(super) enum Between {
+    /// The runtime, when all is done.
+    Runtime(Spawned),
+    /// The process in between, and whom it tells how it went.
+    Itself(OwnedFd),
+}
+
+/// The first half: makes the process in between, which has to call `follow`.
+pub(super) fn go_between(birthplace: Option<BorrowedFd<'_>>) -> Result<Between> {
     let (ours, theirs) = socket::pair().context("socketpair", "to the process in between")?;
     match process::clone3(0, birthplace).context("clone3", "the process in between")? {
         Clone::Parent { pid, pidfd } => {
@@ -122,32 +138,36 @@ pub(super) fn in_between(
             process::wait(pid, true).context("wait4", "the process in between")?;
             let pid = told?;
             let pidfd = process::pidfd_open(pid).context("pidfd_open", "the container's process")?;
-            Ok(Spawned::Runtime { pid, pidfd })
+            Ok(Between::Runtime(Spawned::Runtime { pid, pidfd }))
         }
         Clone::Child => {
             ours.close();
-            let born =
-                join().and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
-            match born {
-                Ok(0) => {
-                    // Its end is to be seen if we are not told of.
-                    theirs.close();
-                    return Ok(Spawned::Init);
-                }
-                Ok(pid) => {
-                    if socket::send(theirs.as_fd(), &pid.to_le_bytes()).is_err() {
-                        // Nobody will ever know of it.
-                        let _ = process::kill(pid, SIGKILL);
-                    }
-                }
-                Err(error) => {
-                    let line = crate::sys::memory::format(format_args!("{error}"));
-                    let _ = socket::send(theirs.as_fd(), &line.as_bytes()[..line.len().min(2000)]);
-                }
-            }
-            process::exit(0)
+            Ok(Between::Itself(theirs))
         }
     }
+}
+
+/// The second half: if it has joined, the other is born. Returns in that one only.
+pub(super) fn follow(told: OwnedFd, joined: Result<()>, new: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
+    let born = joined.and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
+    match born {
+        Ok(0) => {
+            // Its end is to be seen if nobody is told of us.
+            told.close();
+            return Ok(Spawned::Init);
+        }
+        Ok(pid) => {
+            if socket::send(told.as_fd(), &pid.to_le_bytes()).is_err() {
+                // Nobody will ever know of it.
+                let _ = process::kill(pid, SIGKILL);
+            }
+        }
+        Err(error) => {
+            let line = crate::sys::memory::format(format_args!("{error}"));
+            let _ = socket::send(told.as_fd(), &line.as_bytes()[..line.len().min(2000)]);
+        }
+    }
+    process::exit(0)
 }
 
 /// The namespaces that the runtime leaves for a moment, and its current directory, which goes with that of mounts.

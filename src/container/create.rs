@@ -650,10 +650,11 @@ pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
     write().context("write", path)
 }
 
-/// The decimal pid, without a newline, in place: conmon waits until it can read a number.
+/// The decimal pid, without a newline, in place: conmon waits until it can read a number. Never through a link, which
+/// could be that of somebody who may write to the directory.
 pub(super) fn write_pid_file(path: &CStr, pid: i32) -> Result<()> {
     let write = || {
-        let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC;
+        let flags = file::OFlags::WRONLY | file::OFlags::CREATE | file::OFlags::TRUNC | file::OFlags::NOFOLLOW;
         let file = file::openat(CWD, path, flags, file::Mode::from_raw_mode(0o644))?;
         file::write_all(file.as_fd(), memory::format(format_args!("{pid}")).as_bytes())
     };

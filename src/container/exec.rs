@@ -2,14 +2,15 @@
 //! and becomes the command; they meet once, when that is done or has failed.
 //!
 //! The runtime itself joins the pid namespace, which is the one that only children can be born in; everything else is
-//! the child's, so that nothing of the runtime is ever inside. Nothing that the container can write to is believed:
+//! the child's, so that nothing of the runtime is ever inside. Where somebody in the container could trace even us, that
+//! child goes all the way, and only its own sibling, who has nothing of the host, is born inside. Nothing that the container can write to is believed:
 //! its file system is entered last, and its `/proc` is not used at all.
 
 #![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 
-use super::child::{Spawned, in_between};
+use super::child::{Between, Spawned, follow, go_between, in_between};
 use super::console::{Console, receive_master};
 use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
@@ -20,11 +21,12 @@ use super::{connect_for_pidfd, filter, listener, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
-use crate::init::enter::{self, Entering, set_oom_score};
+use crate::init::enter::{self, Entering, Way, set_oom_score};
 use crate::link::{self, Report, Step};
+use crate::plan::identity::capability;
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, OwnedFd, fd, file, memory, sched, security};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, memory, sched, security, time};
 use crate::{debug, json, plan, spec};
 
 /// A process document is not larger than this.
@@ -102,8 +104,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
     let rootless = context.start.euid != 0;
-    let adding = Adding { id: request.id, state: &state, init: init.into_pidfd(), planned, cgroup, rootless };
-    let added = adding.spawn(doors, console.theirs, preserve_fds)?;
+    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless };
+    let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {
         if let Some(path) = request.pid_file {
@@ -174,7 +176,6 @@ fn end(added: &Init) {
 struct Adding<'s> {
     id: &'static str,
     state: &'s State<'static>,
-    init: OwnedFd,
     planned: &'s plan::process::Process<'static>,
     cgroup: Cgroup<'static>,
     /// Whether the caller is not root.
@@ -183,7 +184,7 @@ struct Adding<'s> {
 
 impl Adding<'_> {
     /// Returns when the process has become the command.
-    fn spawn(self, mut doors: Doors<'static>, console: Option<OwnedFd>, preserve_fds: u32) -> Result<Init> {
+    fn spawn(self, init: OwnedFd, doors: Doors<'static>, console: Option<OwnedFd>, preserve_fds: u32) -> Result<Init> {
         let ignored = Stat::own()?.ignored;
         let (link, theirs) = link::pair()?;
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
@@ -191,29 +192,20 @@ impl Adding<'_> {
         if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
             process::reset_signal(foreground::SIGCHLD);
         }
-        let (spawned, joined) = self.join_and_clone(&mut doors)?;
-        match spawned {
+        let namespaces = self.state.namespaces;
+        let keyring = if self.state.keyring { memory::cstr(self.id) } else { None };
+        let mut way = Some(Way { id: self.id, init, namespaces, joined: 0, doors, rdt: self.state.rdt, keyring });
+        match self.join_and_clone(&mut way)? {
             Spawned::Init => {
                 // Closed with all that is not wanted inside, before anything is joined.
                 drop(link);
-                let entering = Entering {
-                    id: self.id,
-                    init: self.init,
-                    namespaces: self.state.namespaces,
-                    joined,
-                    doors,
-                    rdt: self.state.rdt,
-                    keyring: if self.state.keyring { memory::cstr(self.id) } else { None },
-                    console,
-                    preserve_fds,
-                    ignored,
-                    signal_mask,
-                };
+                let user_namespace = namespaces & kind::USER != 0;
+                let entering = Entering { way, user_namespace, console, preserve_fds, ignored, signal_mask };
                 enter::main(self.planned, &theirs, entering)
             }
             Spawned::Runtime { pid, pidfd } => {
                 theirs.close();
-                drop((console, doors, self.init));
+                drop((console, way));
                 debug!("the command is process {pid}");
                 let added = Init { pid, pidfd };
                 self::hear(&link, self.state, &added).inspect_err(|_| end(&added))?;
@@ -222,55 +214,103 @@ impl Adding<'_> {
         }
     }
 
-    /// Into the namespaces that only a birth leads into. What is returned beside is which those are.
-    fn join_and_clone(&self, doors: &mut Doors<'static>) -> Result<(Spawned, u64)> {
-        let namespaces = self.state.namespaces;
+    /// Into the namespaces that only a birth leads into; the way says which those are, or is gone already.
+    fn join_and_clone(&self, way: &mut Option<Way<'static>>) -> Result<Spawned> {
+        let Some(ahead) = way.as_mut() else { return Err(not_running(self.id)) };
         // Nobody in there may look into who joins (CVE-2016-9962).
-        let join = |kinds| {
-            security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
-            if kinds == 0 {
-                return Ok(());
-            }
-            namespace::setns(self.init.as_fd(), kinds).map_err(|errno| match errno {
-                Errno::SRCH => not_running(self.id),
-                errno => Error::errno("setns", "to the container's pid namespace", errno),
-            })
-        };
-        if self.rootless && namespaces & kind::USER != 0 {
+        let hide = || security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE");
+        if self.rootless && ahead.namespaces & kind::USER != 0 {
             // Only in the user namespace that is his he may join the others.
-            let joined = namespaces & (kind::USER | kind::PID);
-            let enter = || set_oom_score(self.planned).and_then(|()| join(joined));
-            return Ok((in_between(None, &enter, 0, doors.birthplace())?, joined));
+            ahead.joined = ahead.namespaces & (kind::USER | kind::PID);
+            let enter = || {
+                // The file is root's as soon as we are hidden.
+                set_oom_score(self.planned)?;
+                hide()?;
+                self.join(ahead)
+            };
+            return in_between(None, &enter, 0, ahead.doors.birthplace());
         }
-        let joined = namespaces & kind::PID;
-        join(joined)?;
-        let spawned = match self.clone(doors)? {
-            Clone::Child => Spawned::Init,
-            Clone::Parent { pid, pidfd } => Spawned::Runtime { pid, pidfd },
+        hide()?;
+        if self.may_be_traced() {
+            // Whoever may trace others can look into us all the same: so who is born in there has nothing of the host.
+            return match self.born(ahead, &go_between)? {
+                Between::Runtime(spawned) => Ok(spawned),
+                Between::Itself(told) => {
+                    let gone = way.take().map_or(Ok(()), |way| enter::go(self.planned, way));
+                    fd::close_dropped();
+                    follow(told, gone, 0, None)
+                }
+            };
+        }
+        ahead.joined = ahead.namespaces & kind::PID;
+        self.join(ahead)?;
+        let clone = |birthplace: Option<BorrowedFd<'_>>| {
+            Ok(Between::Runtime(match process::clone3(0, birthplace).context("clone3", "the process")? {
+                Clone::Child => Spawned::Init,
+                Clone::Parent { pid, pidfd } => Spawned::Runtime { pid, pidfd },
+            }))
         };
-        Ok((spawned, joined))
+        match self.born(ahead, &clone)? {
+            Between::Runtime(spawned) => Ok(spawned),
+            Between::Itself(_) => Err(not_running(self.id)),
+        }
+    }
+
+    fn join(&self, way: &Way<'_>) -> Result<()> {
+        if way.joined == 0 {
+            return Ok(());
+        }
+        // To who is not root the payload is as hidden as init was, for the moment that is left of its execve(2) when init's
+        // link is closed.
+        let mut patience = 100;
+        loop {
+            match namespace::setns(way.init.as_fd(), way.joined) {
+                Err(Errno::PERM) if self.rootless && patience > 0 => {
+                    patience -= 1;
+                    // It is readable when init has ended.
+                    let _ = time::wait_readable(way.init.as_fd(), Some(1));
+                }
+                Err(Errno::SRCH) => return Err(not_running(self.id)),
+                joined => return joined.context("setns", "to the container's pid namespace"),
+            }
+        }
+    }
+
+    /// Whether the container may have CAP_SYS_PTRACE, and over us: it is in no user namespace of its own.
+    fn may_be_traced(&self) -> bool {
+        let tracing = capability("SYS_PTRACE");
+        let namespaces = self.state.namespaces;
+        let sets = self.state.process.and_then(|process| process.capabilities);
+        namespaces & kind::PID != 0
+            && namespaces & kind::USER == 0
+            && sets.is_some_and(|sets| {
+                [sets.bounding, sets.permitted, sets.inheritable, sets.ambient]
+                    .iter()
+                    .any(|names| names.iter().any(|name| capability(name) == tracing))
+            })
     }
 
     /// Born in the container's cgroup. One that has cgroups of its own below it may take in no processes (systemd in a
     /// container does that): then where init has gone.
-    fn clone(&self, doors: &mut Doors<'static>) -> Result<Clone> {
-        match process::clone3(0, doors.birthplace()) {
-            Err(Errno::BUSY) => {
-                let path = host::unified_cgroup_of(self.state.pid)?;
-                if !self.cgroup.reopen(doors, path)? {
-                    return Err(doors.refused(Errno::BUSY));
-                }
-            }
-            // The number of processes is limited.
-            Err(Errno::AGAIN) => return Err(doors.refused(Errno::AGAIN)),
-            // What a pid namespace answers whose first process has ended.
-            Err(Errno::NOMEM) if process::pidfd_send_signal(self.init.as_fd(), 0).is_err() => {
-                return Err(not_running(self.id));
-            }
-            Err(errno) => return Err(Error::errno("clone3", "the process", errno)),
-            Ok(clone) => return Ok(clone),
+    fn born(
+        &self,
+        way: &mut Way<'static>,
+        make: &dyn Fn(Option<BorrowedFd<'_>>) -> Result<Between>,
+    ) -> Result<Between> {
+        let doors = &mut way.doors;
+        let error = match make(doors.birthplace()) {
+            Err(error) => error,
+            made => return made,
+        };
+        if error.is(Errno::BUSY) && self.cgroup.reopen(doors, host::unified_cgroup_of(self.state.pid)?)? {
+            return make(doors.birthplace()).map_err(|error| doors.not_born(error));
         }
-        process::clone3(0, doors.birthplace()).map_err(|errno| doors.refused(errno))
+        // What a pid namespace answers whose first process has ended.
+        if error.is(Errno::NOMEM) && process::pidfd_send_signal(way.init.as_fd(), 0).is_err() {
+            return Err(not_running(self.id));
+        }
+        // The number of processes is limited, here or above.
+        Err(if error.is(Errno::AGAIN) { doors.refused(Errno::AGAIN) } else { doors.not_born(error) })
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::child::{Between, Spawned, follow, go_between};
 use super::state::{Lock, StateDir};
 use super::{Context, exe};
 use crate::error::{Context as _, Error, Result};
@@ -14,9 +15,8 @@ use crate::rootfs::Binds;
 use crate::spec::{Linux, Mount};
 use crate::sys::memory::Growing;
 use crate::sys::mount::propagation;
-use crate::sys::namespace::{self, kind};
-use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, CWD, Errno, file, memory, security};
+use crate::sys::namespace::kind;
+use crate::sys::{AsFd, CWD, fd, file, memory, process, security};
 
 /// What is done with the mounts of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,20 +88,24 @@ pub fn change(
     let (link, theirs) = link::pair()?;
     // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).
     security::set_dumpable(false).context("prctl", "PR_SET_DUMPABLE")?;
-    if state.namespaces & kind::PID != 0 {
-        // A procfs shows the pid namespace of who mounts it, and that is entered by children only.
-        match namespace::setns(init.as_fd(), kind::PID) {
-            // Then no procfs can be mounted, and the kernel says so.
-            Ok(()) | Err(Errno::PERM) => {}
-            Err(errno) => return Err(Error::errno("setns", "to the container's pid namespace", errno)),
+    // A procfs shows the pid namespace of who mounts it, and that is entered by children only. Who is born in there has
+    // nothing of the host but what is to be mounted: even of us, somebody there may be allowed to look at (with
+    // CAP_SYS_PTRACE).
+    let spawned = match go_between(None)? {
+        Between::Runtime(spawned) => spawned,
+        Between::Itself(told) => {
+            let joined = mounts::join(init, state.namespaces);
+            drop(dir);
+            fd::close_dropped();
+            follow(told, joined, 0, None)?
         }
-    }
-    match process::clone3(0, None).context("clone3", "the process that enters the container")? {
-        Clone::Child => {
+    };
+    match spawned {
+        Spawned::Init => {
             drop(link);
-            mounts::main(&theirs, &init, state.namespaces, work)
+            mounts::main(&theirs, work)
         }
-        Clone::Parent { pid, .. } => {
+        Spawned::Runtime { pid, .. } => {
             theirs.close();
             let report = link.hear();
             process::wait(pid, true).context("wait4", "the process that enters the container")?;

@@ -1,6 +1,6 @@
 //! The container's terminal: a pty of its own devpts, whose other side goes to whoever holds the console socket.
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Errno, Error, Result};
 use crate::plan::process::Process;
 use crate::sys::root::Root;
 use crate::sys::{AsFd, OwnedFd, fd, file, socket, terminal};
@@ -33,22 +33,29 @@ pub(super) fn open(root: &Root<'_>, process: &Process<'_>, size: Option<(u16, u1
     Ok(Terminal { master, ours })
 }
 
-/// The terminal multiplexer of the container's devpts: pts(4).
+/// The terminal multiplexer of the container's devpts: pts(4). What is there is looked at before it is opened, for an
+/// image may have any device there, and some do something when they are opened; and afterwards, for it may have been
+/// another (CVE-2025-52565).
 fn open_ptmx(root: &Root<'_>) -> Result<OwnedFd> {
-    let flags = file::OFlags::RDWR | file::OFlags::NOCTTY;
-    let ptmx = root
-        .open(c"/dev/pts/ptmx", flags)
-        .or_else(|_| root.open(c"/dev/ptmx", flags))
-        .context("open", "/dev/pts/ptmx")
-        .map_err(|error| error.hint("process.terminal needs a devpts mounted on /dev/pts"))?;
-    let stat = file::fstat(ptmx.as_fd()).context("fstat", "/dev/pts/ptmx")?;
+    let open = |path| {
+        is_ptmx(&root.resolve(path)?)?;
+        let ptmx = root.open(path, file::OFlags::RDWR | file::OFlags::NOCTTY)?;
+        is_ptmx(&ptmx).map(|()| ptmx)
+    };
+    open(c"/dev/pts/ptmx").or_else(|_| open(c"/dev/ptmx")).map_err(|errno| match errno {
+        Errno::NODEV => Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"),
+        errno => {
+            Error::errno("open", "/dev/pts/ptmx", errno).hint("process.terminal needs a devpts mounted on /dev/pts")
+        }
+    })
+}
+
+/// ENODEV if it is something else.
+fn is_ptmx(found: &OwnedFd) -> Result<(), Errno> {
+    let stat = file::fstat(found.as_fd())?;
     let is_ptmx = file::FileType::from_raw_mode(stat.st_mode) == file::FileType::CharacterDevice
         && (file::major(stat.st_rdev), file::minor(stat.st_rdev)) == (5, 2);
-    if !is_ptmx {
-        // A fake one (CVE-2025-52565).
-        return Err(Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"));
-    }
-    Ok(ptmx)
+    if is_ptmx { Ok(()) } else { Err(Errno::NODEV) }
 }
 
 impl Terminal {

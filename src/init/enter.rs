@@ -17,6 +17,22 @@ use crate::sys::{AsFd, CWD, OwnedFd, fd, file, memory, process};
 
 /// What the new process has from the runtime beside its plan.
 pub struct Entering<'a> {
+    /// The way in, unless it has been gone already.
+    pub way: Option<Way<'a>>,
+    /// Whether the container has a user namespace.
+    pub user_namespace: bool,
+    /// The socket that the terminal's other side is sent to.
+    pub console: Option<OwnedFd>,
+    /// How many descriptors from 3 on the process keeps.
+    pub preserve_fds: u32,
+    /// The signals that the caller ignores, bit 0 for the first.
+    pub ignored: u32,
+    /// The signal mask that the caller had.
+    pub signal_mask: process::SignalSet,
+}
+
+/// The way from the host into the container.
+pub struct Way<'a> {
     /// The container's name.
     pub id: &'a str,
     /// The container's init, as a pidfd: its namespaces are the container's.
@@ -31,14 +47,6 @@ pub struct Entering<'a> {
     pub rdt: &'a [&'a str],
     /// The name of a new session keyring.
     pub keyring: Option<&'a CStr>,
-    /// The socket that the terminal's other side is sent to.
-    pub console: Option<OwnedFd>,
-    /// How many descriptors from 3 on the process keeps.
-    pub preserve_fds: u32,
-    /// The signals that the caller ignores, bit 0 for the first.
-    pub ignored: u32,
-    /// The signal mask that the caller had.
-    pub signal_mask: process::SignalSet,
 }
 
 /// Becomes the process. Never returns: it executes, or reports and exits.
@@ -50,12 +58,15 @@ pub fn main(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> ! {
     process::exit(1)
 }
 
-/// A line may move only together with its reason. Until the container's namespaces are joined, paths are the host's;
-/// afterwards nothing of the host is open but what the caller passes on, the link and the console's socket: whoever is
-/// in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
-fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
-    let Entering { id, init, namespaces, doors, rdt, keyring, console, .. } = entering;
-    if entering.joined & kind::USER == 0 {
+/// Goes the way, after which nothing of the host is open but what the caller passes on, the link and the console's socket.
+/// A line may move only together with its reason: until the container's namespaces are joined, paths are the host's.
+/// Whoever is in the container already may look at us (CVE-2016-9962), and we are not dumpable since before the clone.
+///
+/// # Errors
+/// The kernel's.
+pub fn go(planned: &Process<'_>, way: Way<'_>) -> Result<()> {
+    let Way { id, init, namespaces, joined, doors, rdt, keyring } = way;
+    if joined & kind::USER == 0 {
         set_oom_score(planned)?;
     }
     doors.enter()?;
@@ -69,17 +80,26 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     process::setsid().context("setsid", "")?;
     fd::close_dropped();
 
-    join(&init, namespaces & !entering.joined).map_err(|errno| not_joined(id, errno))?;
+    join(&init, namespaces & !joined).map_err(|errno| not_joined(id, errno))?;
     drop(init);
-    let user_namespace = namespaces & kind::USER != 0;
-    if user_namespace {
+    if namespaces & kind::USER != 0 {
         identity::become_root(&planned.user)?;
     }
     // The session keyring of the caller is none of the container's business; and the quota is that of our root now.
     if let Some(name) = keyring {
         labels.around_keyring(&planned.labels, || identity::join_keyring(name))?;
     }
-    drop(labels);
+    Ok(())
+}
+
+/// A line may move only together with its reason.
+fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<Infallible> {
+    match entering.way {
+        Some(way) => go(planned, way)?,
+        // Who went it for us leads the session that we are born in.
+        None => drop(process::setsid().context("setsid", "")?),
+    }
+    let Entering { user_namespace, console, .. } = entering;
     // Joining the mount namespace has brought us to its root.
     let root = Root::new(CWD);
     let terminal = match planned.terminal {

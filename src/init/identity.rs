@@ -96,11 +96,15 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
 }
 
 /// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one has only
-/// one group, and so not the one beside it.
+/// one group, and so not the one beside it. There, groups that we keep have no number; if any has one, somebody else has refused, and we would take the caller's along.
 fn is_denied_groups(group: u32) -> Result<bool> {
     const SETGID: u32 = 6;
+    const OVERFLOW: u32 = 65534;
+    let mut groups = [0; 256];
+    let count = security::getgroups(&mut groups).context("getgroups", "")?;
+    let nobodys = groups[..count.min(groups.len())].iter().all(|group| [0, OVERFLOW].contains(group));
     let may = security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0;
-    Ok(may && security::setgid(group ^ 1) == Err(Errno::INVAL))
+    Ok(nobodys && may && security::setgid(group ^ 1) == Err(Errno::INVAL))
 }
 
 /// From here on every system call of ours passes the filter too.
@@ -214,10 +218,11 @@ pub(super) fn give_standard_streams(planned: &Process<'_>, user_namespace: bool)
     Ok(())
 }
 
-/// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697).
+/// `HOME=` for a user, from the container's passwd(5): by uid only, a name is never looked up (CVE-2016-3697). What has that
+/// name may be anything: a fifo, which nobody must wait for, or a terminal, which must not become ours.
 pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
     const LIMIT: usize = 1 << 20;
-    let passwd = root.open(c"/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK).ok();
+    let passwd = root.open(c"/etc/passwd", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).ok();
     let table = passwd.and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT).ok());
     let home = table.and_then(|table| home_of(table, uid)).unwrap_or("/");
     memory::joined(&["HOME=", home]).unwrap_or(c"HOME=/")

@@ -19,24 +19,28 @@ pub enum Work<'a> {
     Unmount(&'a [Path<'a>]),
 }
 
-/// Does the work in the namespaces of `init`, and tells how it went.
-pub fn main(link: &Child, init: &OwnedFd, namespaces: u64, work: Work<'_>) -> ! {
-    match perform(init, namespaces, work) {
+/// Joins the namespaces of `init`, of which nothing is kept.
+///
+/// # Errors
+/// The kernel's.
+pub fn join(init: OwnedFd, namespaces: u64) -> Result<()> {
+    enter::join(&init, namespaces).map_err(|errno| Error::errno("setns", "to the container's namespaces", errno))?;
+    if namespaces & kind::USER != 0 {
+        identity::become_root(&User::default())?;
+    }
+    Ok(())
+}
+
+/// Does the work, in those namespaces, and tells how it went.
+pub fn main(link: &Child, work: Work<'_>) -> ! {
+    let done = match work {
+        Work::Mount(mounts, binds) => Live::new(binds).and_then(|mut live| live.mount(mounts)),
+        Work::Unmount(places) => Live::new(Binds::default()).and_then(|live| live.unmount(places)),
+    };
+    match done {
         Ok(()) => drop(link.ready()),
         // That nobody hears it is no matter: nobody wants to know any more.
         Err(error) => drop(link.failed(&error)),
     }
     process::exit(0)
-}
-
-fn perform(init: &OwnedFd, namespaces: u64, work: Work<'_>) -> Result<()> {
-    enter::join(init, namespaces & !kind::PID)
-        .map_err(|errno| Error::errno("setns", "to the container's namespaces", errno))?;
-    if namespaces & kind::USER != 0 {
-        identity::become_root(&User::default())?;
-    }
-    match work {
-        Work::Mount(mounts, binds) => Live::new(binds)?.mount(mounts),
-        Work::Unmount(places) => Live::new(Binds::default())?.unmount(places),
-    }
 }

@@ -277,8 +277,22 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Re
         if step.readonly_late {
             step.attr &= !attr::RDONLY;
         }
+        if step.is_sys_for_reading() && !after.iter().any(|later| later.destination.normal == "/sys/fs/cgroup") {
+            step.changes = with_all_read_only(step.changes);
+        }
     }
     Ok(Mounts { steps, idmaps: idmaps.finish() })
+}
+
+/// The tree below goes with it.
+#[cold]
+fn with_all_read_only<'a>(before: &[Change]) -> &'a [Change] {
+    let mut changes = Growing::new();
+    for change in before {
+        changes.push(*change);
+    }
+    changes.push(Change { recursive: true, attr: MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() } });
+    changes.finish()
 }
 
 impl Mount<'_> {
@@ -286,6 +300,13 @@ impl Mount<'_> {
     fn is_below(&self, other: &Mount<'_>) -> bool {
         let rest = self.destination.normal.strip_prefix(other.destination.normal);
         rest.is_some_and(|rest| rest.starts_with('/') || other.role == Role::Root)
+    }
+
+    /// The host's `/sys` with all that is mounted below, to be read. Its cgroups would still be written to, by a user who
+    /// owns some of them (CVE-2023-25809).
+    fn is_sys_for_reading(&self) -> bool {
+        matches!(self.what, What::Bind { source, recursive: true, .. } if source == c"/sys")
+            && self.attr & attr::RDONLY != 0
     }
 
     /// Whether mount points can be made in it at all.

@@ -35,7 +35,9 @@ fn directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Result<()>
                 same_attributes(below.as_fd(), copy.as_fd(), &stat)
             }
             FileType::RegularFile => {
-                let original = file::openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
+                // It may be something else by now.
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+                let original = file::openat(from, name, flags, Mode::empty())?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
                 let copy = file::openat(to, name, flags, Mode::from_raw_mode(0o600))?;
                 while file::sendfile(copy.as_fd(), original.as_fd(), 1 << 30)? > 0 {}

@@ -3,7 +3,8 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{
-    __NR_capget, __NR_capset, __NR_keyctl, __NR_prctl, __NR_seccomp, __NR_setgroups, __NR_setresgid, __NR_setresuid,
+    __NR_capget, __NR_capset, __NR_getgroups, __NR_keyctl, __NR_prctl, __NR_seccomp, __NR_setgroups, __NR_setresgid,
+    __NR_setresuid,
 };
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
@@ -120,6 +121,15 @@ pub fn setgid(gid: u32) -> Result<()> {
 pub fn setgroups(groups: &[u32]) -> Result<()> {
     // SAFETY: the kernel reads that many 32-bit ids.
     unsafe { raw("setgroups", __NR_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// getgroups(2): how many there are.
+///
+/// # Errors
+/// EINVAL if there are more than can be taken.
+pub fn getgroups(groups: &mut [u32]) -> Result<usize> {
+    // SAFETY: the kernel writes at most that many 32-bit ids.
+    unsafe { raw("getgroups", __NR_getgroups, [groups.len(), groups.as_mut_ptr() as usize, 0, 0, 0, 0]) }
 }
 
 /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): a new session keyring of this name.

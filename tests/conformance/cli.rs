@@ -42,6 +42,7 @@ fn name(t: &Sandbox) -> &'static str {
         Kind::Isopod => "isopod",
         Kind::Crun => "crun",
         Kind::Runc => "runc",
+        Kind::Naive => "naive",
     }
 }
 

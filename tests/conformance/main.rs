@@ -7,6 +7,8 @@
 // A test program has no interface, so all that is public in it is public to itself.
 #![allow(unreachable_pub)]
 
+// Each test program uses its own part of it.
+#[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,7 +37,6 @@ mod plan;
 mod process;
 mod rdt;
 mod rootless;
-mod safety;
 mod scheduling;
 mod seccomp;
 mod signals;
@@ -90,7 +91,6 @@ fn cases() -> Vec<Case> {
         supervision::cases(),
         terminal::cases(),
         verbs::cases(),
-        safety::cases(),
         scheduling::cases(),
         seccomp::cases(),
         systemd::cases(),

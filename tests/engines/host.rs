@@ -41,7 +41,7 @@ pub(crate) fn lacks(programs: &[&str]) -> Option<String> {
 pub(crate) fn trial(
     name: String,
     programs: &'static [&'static str],
-    missing: fn() -> Option<String>,
+    missing: impl Fn() -> Option<String> + Send + 'static,
     test: impl FnOnce() + Send + 'static,
 ) -> Trial {
     Trial::ignorable_test(name, move || match lacks(programs).or_else(missing) {
@@ -115,7 +115,7 @@ impl Output {
     }
 }
 
-/// Runs a command to its end with `stdin`. One that hangs is ended after a minute, with status 124 or 137.
+/// Runs a command to its end with `stdin`. One that hangs is ended after a minute, or $ENGINES_LIMIT seconds, with status 124 or 137.
 pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
     let mut limited = limited(command, &[]);
     limited.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -136,7 +136,8 @@ pub(crate) fn output(command: &Command, stdin: &[u8]) -> Output {
 /// The command with a limit of time before it, and these words in between.
 fn limited(command: &Command, words: &[&str]) -> Command {
     let mut limited = Command::new("timeout");
-    limited.args(["--kill-after=5", "60"]).args(words).arg(command.get_program()).args(command.get_args());
+    let limit = std::env::var("ENGINES_LIMIT").unwrap_or_else(|_| "60".to_owned());
+    limited.args(["--kill-after=5", &limit]).args(words).arg(command.get_program()).args(command.get_args());
     limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(dir) = command.get_current_dir() {
         limited.current_dir(dir);
@@ -199,13 +200,13 @@ impl Daemon {
     }
 }
 
-/// Waits until `done`, at most ten seconds; says whether it came to that.
+/// Waits until `done`, at most half a minute; says whether it came to that.
 pub(crate) fn eventually(done: impl Fn() -> bool) -> bool {
     eventually_mut(done)
 }
 
 fn eventually_mut(mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while !done() {
         if Instant::now() > end {
             return false;

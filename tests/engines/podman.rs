@@ -4,6 +4,7 @@
 //! for what is left behind has a store to itself.
 
 mod build;
+mod defaults;
 mod namespaces;
 mod notify;
 mod pods;
@@ -36,7 +37,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     let trial = |(name, missing, test): both::Test| {
         host::trial(format!("podman::{name}"), NEEDS, missing, move || test(shared()))
     };
-    all.map(trial).collect()
+    // With a systemd, its own tests and the same again.
+    let of_systemd = defaults::all().into_iter().map(|test| ("systemd", test));
+    let by_default = of_systemd.chain(both::all().into_iter().map(|test| ("defaults", test)));
+    let trial_by_default = |(module, (name, missing, test)): (&str, both::Test)| {
+        let name = format!("podman::{module}::{name}");
+        host::trial(name, NEEDS, move || defaults::missing().or_else(missing), move || test(defaults::shared()))
+    };
+    all.map(trial).chain(by_default.map(trial_by_default)).collect()
 }
 
 /// After the last test, for the shared store.
@@ -44,6 +52,7 @@ pub(crate) fn clean_up() {
     if let Some(engine) = SHARED.get() {
         remove(engine);
     }
+    defaults::clean_up();
 }
 
 static SHARED: OnceLock<Engine> = OnceLock::new();

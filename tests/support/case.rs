@@ -85,6 +85,7 @@ impl Need {
 }
 
 /// One test: a name, what it needs, whose behaviour is known to differ, and the function.
+#[derive(Clone)]
 pub struct Case {
     name: &'static str,
     body: Body,
@@ -134,13 +135,31 @@ impl Case {
 pub fn trial(case: Case, runtime: &'static Runtime) -> Trial {
     let name = case.name;
     let unsteady = case.unsteady.iter().find(|(kind, _)| *kind == runtime.kind);
-    let lacking = host::unfit()
-        .or_else(|| case.needs.iter().find_map(|need| need.lacking()))
-        .or_else(|| unsteady.map(|(_, why)| format!("{:?}: {why}", runtime.kind)));
-    match lacking {
+    match lacking(&case).or_else(|| unsteady.map(|(_, why)| format!("{:?}: {why}", runtime.kind))) {
         Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
         None => Trial::test(name, move || verdict(&case, runtime)),
     }
+}
+
+/// How an attack says that it came through: the beginning of what it panics with.
+pub const BREACH: &str = "the attack came through";
+
+/// The same attack on a runtime that does not withstand it. It has to come through, or the test is blind.
+pub fn seen(case: Case, victim: &'static Runtime) -> Trial {
+    let name = format!("{} (seen)", case.name);
+    match lacking(&case) {
+        Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
+        None => Trial::test(name, move || match in_sandbox(&case, victim) {
+            Err(said) if said.contains(BREACH) => Ok(()),
+            Err(said) => Err(format!("fails, but not because the attack came through: {said}").into()),
+            Ok(()) => Err("holds, although nothing is defended".into()),
+        }),
+    }
+}
+
+/// Why this machine cannot run the case.
+fn lacking(case: &Case) -> Option<String> {
+    host::unfit().or_else(|| case.needs.iter().find_map(|need| need.lacking()))
 }
 
 /// A known difference turns the outcome round: the test has to fail, or the record of the difference is out of date.

@@ -454,7 +454,7 @@ fn for_user(config: &mut JsonValue, user: &User) {
 
 /// Copied by a process of its own: a descriptor of ours for writing could be inherited by a child that another test
 /// makes at this moment, and the program could not be executed as long as that is open (ETXTBSY).
-pub(super) fn copy_program(from: &Path, to: &Path) {
+pub fn copy_program(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status().expect("cp");
     assert!(copied.success(), "cp {} {}", from.display(), to.display());
 }

@@ -1,6 +1,6 @@
-//! What the conformance tests stand on: a runtime under test, a sandbox for each test, containers made of busybox.
+//! What the tests of the built program stand on: a runtime under test, a sandbox for each test, containers made of busybox.
 //!
-//! Nothing here knows what is asserted; nothing in `conformance/` knows how a process is started or cleaned up after.
+//! Nothing here knows what is asserted; nothing in `conformance/` and `attacks/` knows how a process is started or cleaned up after.
 
 mod agent;
 mod case;
@@ -16,11 +16,12 @@ mod terminal;
 mod user;
 
 pub use agent::Agent;
-pub use case::{Case, Need, trial};
+pub use case::{BREACH, Case, Need, seen, trial};
 pub use command::{Ran, Running, eventually, refused_in_one_line};
-pub use container::{Container, default_config};
+pub use container::{Container, copy_program, default_config};
 pub use deny::deny;
 pub use host::{controller, read, unified};
+pub use probe::path as probe_path;
 pub use runtime::{Kind, Runtime};
 pub use sandbox::{Guard, Sandbox};
 pub use systemd::{Mood, Systemd};

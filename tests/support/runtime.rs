@@ -10,6 +10,8 @@ pub enum Kind {
     Isopod,
     Crun,
     Runc,
+    /// The one of `tests/attacks/naive`, which defends nothing.
+    Naive,
 }
 
 pub struct Runtime {
@@ -24,6 +26,10 @@ impl Runtime {
             Ok(name) => absolute(&name),
             Err(_) => PathBuf::from(env!("CARGO_BIN_EXE_isopod")),
         };
+        Runtime::at(path)
+    }
+
+    pub fn at(path: PathBuf) -> Runtime {
         let kind = kind(&path);
         Runtime { path, kind }
     }
@@ -44,6 +50,7 @@ fn kind(path: &PathBuf) -> Kind {
     match spawn(Command::new(path).arg("--version")).wait().stdout().split_whitespace().next() {
         Some("crun") => Kind::Crun,
         Some("runc") => Kind::Runc,
+        Some("naive") => Kind::Naive,
         _ => Kind::Isopod,
     }
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::case::BREACH;
 use super::command::{Ran, Running, eventually, scratch, spawn};
 use super::container::{Container, copy_program};
 use super::host::{self, read};
@@ -260,7 +261,7 @@ pub struct Guard {
 impl Guard {
     #[track_caller]
     pub fn is_unchanged(&self) {
-        assert_eq!(self.before, listing(&self.dir), "the host's guarded directory has changed");
+        assert_eq!(self.before, listing(&self.dir), "{BREACH}: the host's guarded directory has changed");
     }
 }
 
