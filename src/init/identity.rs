@@ -96,11 +96,16 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
 }
 
 /// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one has only
-/// one group, and so not the one beside it.
+/// one group, and so not the one beside it; and groups that we keep have no number there: if any has one, somebody else
+/// has refused, and we would take the caller's along.
 fn is_denied_groups(group: u32) -> Result<bool> {
     const SETGID: u32 = 6;
+    const OVERFLOW: u32 = 65534;
+    let mut groups = [0; 256];
+    let count = security::getgroups(&mut groups).context("getgroups", "")?;
+    let nobodys = groups[..count.min(groups.len())].iter().all(|group| [0, OVERFLOW].contains(group));
     let may = security::capget_permitted().context("capget", "")? >> SETGID & 1 != 0;
-    Ok(may && security::setgid(group ^ 1) == Err(Errno::INVAL))
+    Ok(nobodys && may && security::setgid(group ^ 1) == Err(Errno::INVAL))
 }
 
 /// From here on every system call of ours passes the filter too.
