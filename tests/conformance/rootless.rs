@@ -1,12 +1,13 @@
 //! Rootless: the runtime in the hands of an ordinary user, who is root only in a user namespace of his own.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
 
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, User, read};
+use crate::support::{Case, Container, Kind, Need, Sandbox, User, read, unified};
 
 pub fn cases() -> Vec<Case> {
     let user = |case: Case| case.needs(&[Need::User]);
@@ -27,6 +28,9 @@ pub fn cases() -> Vec<Case> {
         user(case!(idmap_is_refused)).isopod_only("in other words"),
         user(case!(limits_are_ignored_with_a_warning)).isopod_only("says so in its own words"),
         user(case!(cgroup_of_his_choice_is_refused)),
+        case!(cgroup_is_in_what_is_delegated_to_him)
+            .needs(&[Need::User, Need::V2("pids"), Need::Program("setpriv")])
+            .isopod_only("the others do so with systemd's help only"),
         user(case!(terminal)).isopod_only("without a terminal of the caller's the others give none"),
         user(case!(devices_are_the_hosts)),
         user(case!(nothing_of_the_host_can_be_changed)),
@@ -221,6 +225,41 @@ fn cgroup_of_his_choice_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.config["linux"]["cgroupsPath"] = format!("/{}", c.id).into();
     c.args(&["/bin/true"]).run().is_refused();
+}
+
+/// A subtree is his: the container is beside him in it, with its limits, and nothing else of it is left.
+fn cgroup_is_in_what_is_delegated_to_him(t: &Sandbox) {
+    let user = t.as_ordinary_user();
+    let root = unified("pids").expect("cgroup v2");
+    fs::write(root.join("cgroup.subtree_control"), "+pids").expect("controllers");
+    let his = root.join(t.new_id());
+    let caller = his.join("caller");
+    fs::create_dir_all(&caller).expect("mkdir");
+    for dir in [&his, &caller] {
+        for file in ["", "cgroup.procs", "cgroup.subtree_control"] {
+            chown(dir.join(file), Some(user.uid), Some(user.gid)).expect("chown");
+        }
+    }
+    let mut c = t.container();
+    c.config["linux"]["resources"] = object! { pids: { limit: 5 } };
+    c.args(&["/bin/sleep", "1000"]).write_config();
+    let inner = c.command("run", &["--detach"]);
+    let mut run = Command::new("sh");
+    let script = "echo 0 >$0/cgroup.procs; uid=$1 gid=$2; shift 2
+                  exec setpriv --reuid $uid --regid $gid --clear-groups -- \"$@\"";
+    run.args(["-c", script]).arg(&caller).args([user.uid.to_string(), user.gid.to_string()]);
+    run.arg(inner.get_program()).args(inner.get_args()).current_dir(t.path(""));
+    run.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    t.spawn(&mut run).wait().ok();
+
+    let cgroup = read(format!("/proc/{}/cgroup", c.pid()));
+    let cgroup = root.join(cgroup.trim().strip_prefix("0::/").expect("a cgroup"));
+    assert!(cgroup.starts_with(&his) && !cgroup.starts_with(&caller), "{}", cgroup.display());
+    assert_eq!(read(cgroup.join("pids.max")).trim(), "5");
+    c.force_delete().ok();
+    assert!(!cgroup.exists());
+    fs::remove_dir(&caller).expect("rmdir");
+    fs::remove_dir(&his).expect("nothing is left");
 }
 
 fn terminal(t: &Sandbox) {
