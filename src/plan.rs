@@ -144,7 +144,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         request.notify.map_or((process, spec.mounts), |notify| notified(process, spec.mounts, notify));
     let root = spec.root.ok_or_else(|| missing("root"))?;
     let linux = spec.linux.ok_or_else(|| missing("linux"))?;
-    no_handlers(&spec.annotations)?;
+    no_extensions(&spec.annotations)?;
 
     let root = self::root(root, linux.rootfs_propagation, request)?;
     let mut process = process::plan(&process, request.listen_fds, request.security)?;
@@ -257,17 +257,23 @@ fn notified<'a>(
     (spec::Process { env: exec::both(process.env, &[variable]), ..process }, exec::both(mounts, &[mount]))
 }
 
-/// Annotations that ask for a handler, by which crun runs something else than a program of Linux: they are shared
-/// objects, which a static program does not load. Without it the container would not do what it is for.
-fn no_handlers(annotations: &[(&str, &str)]) -> Result<()> {
-    let asks = |name: &str| name == "run.oci.handler" || name.starts_with("module.wasm.") || name.starts_with("krun.");
-    match annotations.iter().find(|(name, value)| asks(name) && !value.is_empty()) {
-        None => Ok(()),
-        Some((name, value)) => Err(Error::config(
-            format_args!("annotations[{name:?}]"),
-            format_args!("isopod has no handlers, so not {value:?} either: it runs programs of Linux only"),
-        )),
+/// Annotations that ask for what is not done, without which the container would not do what it is for. A handler, by
+/// which crun runs something else than a program of Linux, is a shared object, which a static program does not load.
+fn no_extensions(annotations: &[(&str, &str)]) -> Result<()> {
+    for (name, value) in annotations.iter().filter(|(_, value)| !value.is_empty()) {
+        let because = match *name {
+            "run.oci.systemd.force_cgroup_v1" => {
+                "isopod mounts no hierarchy of cgroup v1 that the host has not mounted"
+            }
+            "run.oci.handler" => "isopod has no handlers: it runs programs of Linux only",
+            name if name.starts_with("module.wasm.") || name.starts_with("krun.") => {
+                "isopod has no handlers: it runs programs of Linux only"
+            }
+            _ => continue,
+        };
+        return Err(Error::config(format_args!("annotations[{name:?}]"), format_args!("{value:?}: {because}")));
     }
+    Ok(())
 }
 
 fn root<'a>(root: &spec::Root<'a>, propagation: Option<&str>, request: &Request<'_>) -> Result<Root<'a>> {
