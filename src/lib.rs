@@ -14,6 +14,12 @@
 //! | 0 | [`sys`] | the one door to the kernel |
 
 #![cfg_attr(not(test), no_std)]
+// No panics, and each unsafe block says what makes it sound.
+#![cfg_attr(
+    not(any(test, fuzzing)),
+    deny(clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented, clippy::unwrap_used)
+)]
+#![cfg_attr(not(test), deny(clippy::undocumented_unsafe_blocks))]
 
 pub mod cgroup;
 pub mod cli;

@@ -188,7 +188,7 @@ impl Place<'_> {
                     match file::rmdirat(here.as_fd(), name) {
                         Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
                         Err(Errno::BUSY) => {
-                            busy = heapless::CString::from_bytes_with_nul(name.to_bytes_with_nul()).ok()
+                            busy = heapless::CString::from_bytes_with_nul(name.to_bytes_with_nul()).ok();
                         }
                         Err(errno) => return Err(errno),
                     }

@@ -152,7 +152,7 @@ pub(super) fn follow(told: OwnedFd, joined: Result<()>, new: u64, cgroup: Option
     let born = joined.and_then(|()| process::clone3_sibling(new, cgroup).context("clone3", "the container's process"));
     match born {
         Ok(0) => {
-            // Its end is to be seen if nobody is told of us.
+            // Its end is to be seen if we are not told of.
             told.close();
             return Ok(Spawned::Init);
         }

@@ -25,7 +25,12 @@ pub fn parse<'a>(text: &'a str) -> Option<Value<'a>> {
     let mut parser = Parser { rest: text, deep: 0 };
     let value = parser.value("")?;
     parser.skip_blanks();
-    parser.rest.is_empty().then_some(value)
+    (parser.rest.is_empty() && fits(&value)).then_some(value)
+}
+
+/// Whether the type is one that the bus takes: its length is one byte.
+fn fits(value: &Value<'_>) -> bool {
+    signatures(core::slice::from_ref(value)).len() <= usize::from(u8::MAX)
 }
 
 /// For people: without types, and all that is made of several values in brackets.
@@ -126,7 +131,8 @@ impl<'a> Parser<'a> {
             b'<' => {
                 self.rest = &self.rest[1..];
                 let value = self.value("")?;
-                (self.eat(">") && matches!(wanted, "" | "v")).then(|| Value::Variant(memory::keep(value)))
+                (self.eat(">") && matches!(wanted, "" | "v") && fits(&value))
+                    .then(|| Value::Variant(memory::keep(value)))
             }
             open @ (b'[' | b'(' | b'{') => self.sequence(open, wanted),
             _ => match self.word() {
@@ -455,5 +461,14 @@ mod tests {
             let _ = parse(&text[..end]);
         }
         assert!(parse(text).is_some());
+    }
+
+    #[test]
+    fn a_type_is_no_longer_than_the_bus_takes() {
+        let tuple = |count: usize| format!("({})", "1,".repeat(count));
+        for (count, good) in [(1, true), (253, true), (254, false), (1000, false)] {
+            assert_eq!(parse(&tuple(count)).is_some(), good, "{count}");
+            assert_eq!(parse(&format!("[<{}>]", tuple(count))).is_some(), good, "{count}");
+        }
     }
 }

@@ -42,7 +42,11 @@ fn open_ptmx(root: &Root<'_>) -> Result<OwnedFd> {
         let ptmx = root.open(path, file::OFlags::RDWR | file::OFlags::NOCTTY)?;
         is_ptmx(&ptmx).map(|()| ptmx)
     };
-    open(c"/dev/pts/ptmx").or_else(|_| open(c"/dev/ptmx")).map_err(|errno| match errno {
+    let found = match open(c"/dev/pts/ptmx") {
+        Err(Errno::NOENT | Errno::NODEV | Errno::ACCESS) => open(c"/dev/ptmx"),
+        found => found,
+    };
+    found.map_err(|errno| match errno {
         Errno::NODEV => Error::because("open", "/dev/pts/ptmx", "is not a terminal multiplexer"),
         errno => {
             Error::errno("open", "/dev/pts/ptmx", errno).hint("process.terminal needs a devpts mounted on /dev/pts")

@@ -96,7 +96,8 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
 }
 
 /// Who may set groups and is refused is in a user namespace that denies it to everybody, for good. Such a one has only
-/// one group, and so not the one beside it. There, groups that we keep have no number; if any has one, somebody else has refused, and we would take the caller's along.
+/// one group, and so not the one beside it; and groups that we keep have no number there: if any has one, somebody else
+/// has refused, and we would take the caller's along.
 fn is_denied_groups(group: u32) -> Result<bool> {
     const SETGID: u32 = 6;
     const OVERFLOW: u32 = 65534;

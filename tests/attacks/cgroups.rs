@@ -33,7 +33,11 @@ fn cve_2023_25809_cgroups_in_a_bind_of_sys(t: &Sandbox) {
     c.sh("grep ' /sys/fs/cgroup' /proc/self/mountinfo | cut -d' ' -f5,6 | grep -v ' ro'; echo done");
     assert_ne!(c.run().ok(), "done", "they are not there at all");
     c.without_mount("/sys").mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]);
-    says(&c.run(), "done", "cgroup file systems that can be written to");
+    let ran = c.run();
+    // A kernel that cannot do it to all of them is a reason to refuse.
+    if ran.code == 0 {
+        says(&ran, "done", "cgroup file systems that can be written to");
+    }
 }
 
 /// Beside the container's own, or above it.

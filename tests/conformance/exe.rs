@@ -85,7 +85,8 @@ fn joiners_lead_nowhere_writable(t: &Sandbox) {
     c.symlink("/entry", "/proc/self/exe").probe("overwrite");
     let watcher = c.start_run(&[]);
     eventually("the watcher runs", || t.rt(&["state", &c.id]).stdout().contains("\"running\""));
-    for words in [["/entry", "--version"], ["/bin/true", ""], ["/proc/self/exe", "--version"]].iter().cycle().take(24) {
+    for words in [["/entry", "--version"], ["/bin/true", ""], ["/proc/self/exe", "--version"]].iter().cycle().take(120)
+    {
         t.spawn(&mut by(&copy, &c.exec_command(&[], words))).wait();
     }
     fs::write(c.inside("stop"), "").expect("write");

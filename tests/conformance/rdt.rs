@@ -151,7 +151,7 @@ fn group_of_its_own(t: &Sandbox) {
         rt delete --force $id 2>&1 | sed \"s/$id/ID/g\"; rmdir $r/$id/mon_groups; ls $r/$id",
     );
     // The kernel lets go of a group with all that is in it; here something is.
-    assert_eq!(out, "L3:0=7\nisopod: warning: remove the resctrl group ID: Directory not empty");
+    assert_eq!(out, "L3:0=7\nisopod: error: remove the resctrl group ID: Directory not empty");
     let out = with_groups(
         t,
         &with_rdt(t, object! {}),

@@ -22,8 +22,15 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     });
     with_text(data, |text| {
         let Some(value) = text::parse(text) else { return };
-        let arguments = [value, Value::string("end")];
-        let call = Call { destination: "org.example", path: "/a", interface: "org.example.A", member: "B", arguments: &arguments };
+        // As a property has it.
+        let arguments = [Value::Variant(&value), Value::string("end")];
+        let call = Call {
+            destination: "org.example",
+            path: "/a",
+            interface: "org.example.A",
+            member: "B",
+            arguments: &arguments,
+        };
         let signature = wire::signatures(&arguments);
         assert!(!signature.is_empty() && signature.is_ascii(), "{signature:?}");
         let mut output = Output::new();

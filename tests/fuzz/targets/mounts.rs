@@ -3,9 +3,11 @@
 
 #![no_main]
 
-use isopod::plan::mount::{self, Propagation, What};
+use isopod::plan::mount::{self, Propagation, Role, Surroundings, What};
+use isopod::plan::namespace::Namespaces;
 use isopod::spec;
 use isopod::sys::mount::propagation;
+use isopod::sys::namespace::kind;
 use isopod_fuzz::{good, with_text};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -22,11 +24,20 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             ..spec::Mount::default()
         };
         let private = Propagation { kind: propagation::PRIVATE, recursive: true };
-        let Some(mounts) = good(mount::plan(&[one, below], private)) else { return };
-        assert_eq!(mounts.len(), 2);
-        let planned = &mounts[0];
+        let linux = spec::Linux::default();
+        let namespaces = Namespaces { new: kind::MOUNT, join: &[], maps: None, time_offsets: None };
+        let around = Surroundings {
+            propagation: private,
+            linux: &linux,
+            namespaces: &namespaces,
+            label: None,
+            is_root: data.len().is_multiple_of(2),
+        };
+        let Some(mounts) = good(mount::plan(&[one, below], &around)) else { return };
+        let [planned, _] = mounts.steps else { panic!("{} steps", mounts.steps.len()) };
         let normal = planned.destination.normal;
-        assert!(normal.starts_with('/') && normal != "/" && !normal.ends_with('/'), "{normal:?}");
+        assert!(normal.starts_with('/') && (normal == "/") == (planned.role == Role::Root), "{normal:?}");
+        assert!(normal == "/" || !normal.ends_with('/'), "{normal:?}");
         assert!(!normal.split('/').any(|part| part == ".." || part == "."), "{normal:?}");
         for change in planned.changes {
             assert_eq!(change.attr.attr_set & change.attr.attr_clr & !mount_atime(), 0, "{change:?}");
@@ -36,6 +47,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 What::Filesystem { fs, .. } => fs == c"proc",
                 What::Bind { source, .. } => source == c"/proc",
                 What::Cgroup => false,
+                // Whatever it is, it is there already.
+                What::Remount { .. } => true,
             });
         }
     });
