@@ -138,6 +138,7 @@ const EXPECTED: &[Exception] = &[
     // A cgroup that is not there cannot be shown.
     (None, "mount", &[ENOENT], &["mount /", "value /sys/fs/cgroup/"]),
     // In a user namespace that may not mount a sysfs the host's serves.
+    (None, "fsopen", &[EPERM], &["mount "]),
     (None, "fsconfig", &[EPERM, EBUSY], &["mount "]),
     (None, "fsmount", &[EPERM, EBUSY], &["mount "]),
     (None, "move_mount", &[EPERM, EBUSY], &["mount "]),
