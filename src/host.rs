@@ -250,8 +250,7 @@ fn lines(own: &str) -> impl Iterator<Item = Line<'_>> {
 }
 
 /// What `/proc/self/cgroup` tells of the hierarchies that are mounted in the `directories` of `/sys/fs/cgroup`, if
-/// those are known. The
-/// kernel lists version 2 last.
+/// those are known. The kernel lists version 2 last.
 pub(crate) fn hierarchies(own: &'static str, directories: Option<&str>) -> &'static [Hierarchy<'static>] {
     let mut found = Growing::new();
     for line in lines(own) {

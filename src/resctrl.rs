@@ -34,33 +34,26 @@ pub fn make<'a>(plan: &Rdt<'a>) -> Result<Made<'a>> {
     }
     let wrong =
         |why| Error::because("linux.intelRdt, the resctrl group", memory::format(format_args!("`{group}`")), why);
-    let (mut own, mut all) = (Growing::new(), Growing::new());
-    if is_there(group, "") {
-        if !agrees(plan.schemata, schemata(group)?) {
-            return Err(wrong("has a different configuration"));
+    let is_new = !is_there(group, "");
+    if is_new {
+        if !plan.own && plan.lines.is_empty() {
+            return Err(wrong("does not exist"));
         }
-    } else if plan.own || !plan.lines.is_empty() {
         make_one(group)?;
-        all.push(group);
-    } else {
-        return Err(wrong("does not exist"));
+    } else if !agrees(plan.schemata, schemata(group)?) {
+        return Err(wrong("has a different configuration"));
     }
+    let mut all = Growing::new();
     let written = if plan.lines.is_empty() { Ok(()) } else { write(group, plan.lines) };
-    let done = written.and_then(|()| match plan.monitoring {
-        Some(monitoring) => {
-            make_one(monitoring)?;
-            own.push(monitoring);
-            Ok(())
-        }
-        None => Ok(()),
+    let done = written.and_then(|()| plan.monitoring.map_or(Ok(()), make_one)).map(|()| {
+        plan.monitoring.into_iter().for_each(|monitoring| all.push(monitoring));
     });
-    if plan.own {
-        all.as_slice().iter().for_each(|group| own.push(group));
-    } else {
-        own.as_slice().iter().for_each(|group| all.push(group));
+    let monitoring = all.len();
+    if is_new {
+        all.push(group);
     }
-    let own = own.finish();
-    let all = if plan.own { &*own } else { all.finish() };
+    let all = &*all.finish();
+    let own = if plan.own { all } else { &all[..monitoring] };
     match done {
         Ok(()) => Ok(Made { own, all }),
         Err(error) => remove(all).and(Err(error)),
@@ -107,7 +100,7 @@ fn is_there(group: &str, file: &str) -> bool {
     file::fstatat(CWD, path(group, file), AtFlags::empty()).is_ok()
 }
 
-fn schemata(group: &str) -> Result<&'static str> {
+pub fn schemata(group: &str) -> Result<&'static str> {
     const LONGEST: usize = 1 << 16;
     let read = || {
         let file = file::openat(CWD, path(group, "schemata"), OFlags::RDONLY, Mode::empty())?;

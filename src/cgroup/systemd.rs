@@ -213,9 +213,10 @@ fn keeper() -> Result<(i32, OwnedFd)> {
         Clone::Parent { pid, pidfd } => Ok((pid, pidfd)),
         Clone::Child => {
             // It has a copy of everything that the runtime has: the lock on the state and the caller's streams, too.
-            fd::close_everything();
-            while process::die_with(runtime) {
-                let _ = process::wait_signal(0);
+            if fd::close_everything().is_ok() {
+                while process::die_with(runtime) {
+                    let _ = process::wait_signal(0);
+                }
             }
             process::exit(0)
         }

@@ -3,8 +3,8 @@
 //!
 //! The runtime itself joins the pid namespace, which is the one that only children can be born in; everything else is
 //! the child's, so that nothing of the runtime is ever inside. Where somebody in the container could trace even us, that
-//! child goes all the way, and only its own sibling, who has nothing of the host, is born inside. Nothing that the container can write to is believed:
-//! its file system is entered last, and its `/proc` is not used at all.
+//! child goes all the way, and only its own sibling, who has nothing of the host, is born inside. Nothing that the
+//! container can write to is believed: its file system is entered last, and its `/proc` is not used at all.
 
 #![forbid(unsafe_code)]
 
@@ -260,8 +260,8 @@ impl Adding<'_> {
         if way.joined == 0 {
             return Ok(());
         }
-        // To who is not root the payload is as hidden as init was, for the moment that is left of its execve(2) when init's
-        // link is closed.
+        // To who is not root the payload is as hidden as init was, for the moment that is left of its execve(2) when
+        // init's link is closed.
         let mut patience = 100;
         loop {
             match namespace::setns(way.init.as_fd(), way.joined) {

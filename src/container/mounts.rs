@@ -34,8 +34,8 @@ pub fn begin(context: &Context) -> Result<()> {
     exe::protect(context).map(|mut exe| exe.close())
 }
 
-/// Does it, once `begin` has been called; `document` is what the list is called in errors. A container may be paused meanwhile: none of its processes
-/// takes part.
+/// Does it, once `begin` has been called; `document` is what the list is called in errors. A container may be paused
+/// meanwhile: none of its processes takes part.
 ///
 /// # Errors
 /// If the container does not run; what is wrong with the list; the kernel's.

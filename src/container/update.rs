@@ -15,8 +15,8 @@ use crate::spec::{Cpu, Memory, Resources};
 use crate::sys::memory;
 use crate::warn;
 
-/// Sets limits; `schemata` are lines for its class of service. Device rules are left alone on version 1: taking all away, to give back what the rules name, would take
-/// it for good from the cgroups below.
+/// Sets limits; `schemata` are lines for its class of service. Device rules are left alone on version 1: taking all away,
+/// to give back what the rules name, would take it for good from the cgroups below.
 ///
 /// # Errors
 /// If there is no such container, it does not run, or a limit makes no sense or is refused.
@@ -28,11 +28,12 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>, sc
     if !alive {
         return Err(refused("container not running"));
     }
-    if !schemata.is_empty() {
-        let group = state.rdt.first().ok_or_else(|| refused("its config has no linux.intelRdt"))?;
-        resctrl::write(group, schemata)?;
-    }
-    if state.cgroup_path.is_empty() {
+    let group = match state.rdt.first() {
+        None if !schemata.is_empty() => return Err(refused("its config has no linux.intelRdt")),
+        group => group.filter(|_| !schemata.is_empty()),
+    };
+    // A class of service needs no cgroup.
+    if state.cgroup_path.is_empty() && (group.is_none() || *resources != Resources::default()) {
         return Err(refused(super::NO_CGROUPS));
     }
     let cgroups = host::cgroups_of_both()?;
@@ -45,10 +46,19 @@ pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>, sc
         ..*resources
     };
     let limits = limits(&resources, &cgroups).map_err(|error| error.doing("update"))?;
-    if is_of_systemd {
-        systemd::update(&context.start, context.systemd_owner(), state.systemd_scope, properties(limits.writes))?;
-    }
-    cgroup.update(&limits)
+    let set_limits = || {
+        if is_of_systemd {
+            systemd::update(&context.start, context.systemd_owner(), state.systemd_scope, properties(limits.writes))?;
+        }
+        cgroup.update(&limits)
+    };
+    let Some(group) = group else { return set_limits() };
+    // All or nothing.
+    let before = resctrl::schemata(group)?;
+    resctrl::write(group, schemata)?;
+    set_limits().inspect_err(|_| {
+        let _ = resctrl::write(group, before);
+    })
 }
 
 /// Version 2 counts swap apart from memory, so it takes both to say what the container may use of them together.

@@ -7,6 +7,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use linux_raw_sys::general::{__NR_close, __NR_close_range};
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 pub use rustix::fs::CWD;
 
@@ -132,7 +133,6 @@ fn close_all(numbers: &mut heapless::Vec<RawFd, 48>) {
 
 /// Closes descriptors that are ours and that nobody borrows any more.
 fn close_run(first: RawFd, last: RawFd) {
-    use linux_raw_sys::general::{__NR_close, __NR_close_range};
     if first != last {
         let args = [first as usize, last as usize, 0, 0, 0, 0];
         // SAFETY: all in the range were dropped.
@@ -142,9 +142,18 @@ fn close_run(first: RawFd, last: RawFd) {
         // Before Linux 5.9, or where somebody forbids it: one by one.
     }
     for number in first..=last {
-        // SAFETY: as above. EINTR or not, the number is free afterwards: close(2).
-        let _ = unsafe { super::raw("close", __NR_close, [number as usize, 0, 0, 0, 0, 0]) };
+        // SAFETY: as above.
+        unsafe { close_one(number) };
     }
+}
+
+/// EINTR or not, the number is free afterwards: close(2).
+///
+/// # Safety
+/// Nobody borrows it any more.
+unsafe fn close_one(number: RawFd) {
+    // SAFETY: the caller's.
+    let _ = unsafe { super::raw("close", __NR_close, [number as usize, 0, 0, 0, 0, 0]) };
 }
 
 /// The standard descriptors, 0, 1 and 2: the caller of the program vouches for them.
@@ -178,8 +187,24 @@ pub fn dup_to_standard(fd: impl AsFd, number: RawFd) -> Result<()> {
 }
 
 /// Closes every descriptor there is, the standard ones too: for a process that does nothing from now on but wait.
-pub fn close_everything() {
-    close_run(0, RawFd::MAX);
+///
+/// # Errors
+/// Some are still open, since the kernel neither closes nor lists them.
+pub fn close_everything() -> Result<()> {
+    // SAFETY: nothing is borrowed by who only waits.
+    if unsafe { super::raw("close_range", __NR_close_range, [0, u32::MAX as usize, 0, 0, 0, 0]) }.is_ok() {
+        return Ok(());
+    }
+    let mut open = Growing::new();
+    each_open(|number| {
+        open.push(number);
+        Ok(())
+    })?;
+    for number in open.finish() {
+        // SAFETY: as above.
+        unsafe { close_one(*number) };
+    }
+    Ok(())
 }
 
 /// Marks everything from `first` on close-on-exec, whoever left it open.
@@ -188,18 +213,18 @@ pub fn close_everything() {
 /// The kernel's.
 pub fn cloexec_from(first: u32) -> Result<()> {
     match close_range_cloexec(first) {
-        // Before Linux 5.11, or where somebody forbids it: one by one, as the kernel lists them.
-        Err(_) => {
-            let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-            super::file::each_entry(list.as_fd(), |name, _| {
-                match name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) {
-                    Some(number) if number >= first as RawFd => set_cloexec(number, true),
-                    _ => Ok(()),
-                }
-            })
-        }
+        Err(_) => each_open(|number| if number >= first as RawFd { set_cloexec(number, true) } else { Ok(()) }),
         done => done,
     }
+}
+
+/// Every open descriptor, as the kernel lists them: for where close_range(2) is not there (before Linux 5.9; with its flag
+/// 5.11), or where somebody forbids it.
+fn each_open(mut f: impl FnMut(RawFd) -> Result<()>) -> Result<()> {
+    let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+    super::file::each_entry(list.as_fd(), |name, _| {
+        name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()).map_or(Ok(()), &mut f)
+    })
 }
 
 /// close_range(2) from `first` on: close-on-exec for whatever was open before us.

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
         case!(group_that_is_there).needs(&[Need::NoResctrl]).isopod_only(MAGIC),
         case!(root_of_all_groups).needs(&[Need::NoResctrl]).isopod_only(MAGIC),
         case!(group_of_its_own).needs(&[Need::NoResctrl, Need::Program("strace")]).isopod_only(MAGIC),
+        case!(update_without_cgroups).needs(&[Need::NoResctrl]).isopod_only(MAGIC),
         case!(named_group_stays).needs(&[Need::NoResctrl, Need::Program("strace")]).isopod_only(MAGIC),
         case!(groups_that_are_refused).needs(&[Need::NoResctrl]).isopod_only(MAGIC),
         case!(what_fails_leaves_no_group).needs(&[Need::NoResctrl]).isopod_only(MAGIC),
@@ -125,10 +126,23 @@ fn group_that_is_there(t: &Sandbox) {
         test $(cat $r/there/tasks) = $(cat $bundle/pid) && head -n 3 $r/there/schemata
         rt start $id; : >$r/there/tasks; rt exec $id true; cat $r/there/tasks; echo
         : >$r/there/schemata; rt update --l3-cache-schema L3:0=1 --mem-bw-schema MB:0=50 $id; cat $r/there/schemata
+        rt update --l3-cache-schema L3:0=2 --cpuset-cpus 4000 $id || cat $r/there/schemata
+        rt update --l3-cache-schema L3:0=2 --memory -5 --memory-swap 1 $id || cat $r/there/schemata
         rt delete --force $id; ls $r",
     );
-    let wanted = "L3:1=ff\nMB:0=100\nL2:0=f\n0\nL3:0=1\nMB:0=50\nmon_groups\nschemata\ntasks\nthere";
+    // What is refused changes nothing.
+    let schemata = "L3:0=1\nMB:0=50\n".repeat(3);
+    let wanted = format!("L3:1=ff\nMB:0=100\nL2:0=f\n0\n{schemata}mon_groups\nschemata\ntasks\nthere");
     assert_eq!(out, wanted);
+}
+
+fn update_without_cgroups(t: &Sandbox) {
+    let c = with_rdt(t, object! { closID: "there" });
+    let script = "rt --cgroup-manager=disabled create --bundle $bundle $id; : >$r/there/schemata
+                  rt update --l3-cache-schema L3:0=1 $id; cat $r/there/schemata
+                  rt update --l3-cache-schema L3:0=2 --pids-limit 5 $id || cat $r/there/schemata
+                  rt delete --force $id";
+    assert_eq!(with_groups(t, &c, script), "L3:0=1\nL3:0=1");
 }
 
 fn root_of_all_groups(t: &Sandbox) {

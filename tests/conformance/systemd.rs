@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jzon::object;
+use nix::libc;
 use nix::sys::signal::Signal;
 
 use crate::case;
 use crate::support::{
-    Case, Container, Kind, Mood, Need, Ran, Running, Sandbox, Systemd, controller, eventually, read, unified,
+    Case, Container, Kind, Mood, Need, Ran, Running, Sandbox, Systemd, controller, deny, eventually, read, unified,
 };
 
 pub fn cases() -> Vec<Case> {
@@ -31,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         case!(no_systemd_is_one_clear_line),
         case!(other_verbs_do_without_systemd),
         case!(killed_runtime_takes_its_keeper_along),
+        case!(keeper_where_close_range_is_forbidden).needs(&[Need::PlaceForSystemd, Need::Probe]),
         case!(failure_after_the_scope_stops_it),
         case!(program_that_is_missing_stops_the_scope),
     ];
@@ -422,12 +424,27 @@ fn other_verbs_do_without_systemd(t: &Sandbox) {
 fn killed_runtime_takes_its_keeper_along(t: &Sandbox) {
     let (systemd, c) = (systemd(t, Mood::Sleeps), sleeper(t));
     let running = start(t, &systemd, &c, &["--detach"]);
+    takes_its_keeper_along(t, &systemd, &c, running);
+}
+
+/// It closes what is open, not what could be: a thousand million calls later it would not know of the runtime's end.
+fn keeper_where_close_range_is_forbidden(t: &Sandbox) {
+    let (systemd, c) = (systemd(t, Mood::Sleeps), sleeper(t));
+    let bundle = c.bundle.to_str().expect("UTF-8");
+    c.write_config();
+    let command = command(t, &systemd, &["run", "--detach", "--bundle", bundle, &c.id]);
+    let running = t.spawn(&mut deny(&command, libc::SYS_close_range, None, libc::EPERM));
+    takes_its_keeper_along(t, &systemd, &c, running);
+}
+
+#[track_caller]
+fn takes_its_keeper_along(t: &Sandbox, systemd: &Systemd, c: &Container<'_>, running: Running) {
     eventually("the unit is asked for", || systemd.calls().iter().any(|call| call.starts_with("StartTransientUnit")));
     assert!(t.processes().len() > 1, "{:?}", t.processes());
     running.send(Signal::SIGKILL);
     drop(running);
     eventually("the keeper ends", || t.processes().is_empty());
-    rt(t, &systemd, &["delete", "--force", &c.id]).ok();
+    rt(t, systemd, &["delete", "--force", &c.id]).ok();
     // Nobody knows whether there ever was a unit of ours.
     assert_eq!(members(&systemd.calls()), ["Hello", "AddMatch", "GetUnit"]);
 }
