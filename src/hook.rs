@@ -17,9 +17,6 @@ use crate::sys::process::{self, Clone, Vector};
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, memory, time};
 use crate::warn;
 
-const SIGCHLD: u32 = 17;
-const SIGKILL: u32 = 9;
-
 /// What hooks are given.
 #[derive(Clone, Copy)]
 pub struct Runner<'a> {
@@ -103,7 +100,7 @@ impl<'a> Runner<'a> {
             fd::set_nonblocking(end.as_fd()).map_err(cannot)?;
         }
         // Our caller may have ignored it, and then there would be nothing to wait for.
-        process::reset_signal(SIGCHLD);
+        process::reset_signal(process::SIGCHLD);
         let (pid, pidfd) = match process::fork().map_err(cannot)? {
             Clone::Parent { pid, pidfd } => (pid, pidfd),
             Clone::Child => {
@@ -133,8 +130,8 @@ impl<'a> Runner<'a> {
             }
             if !any {
                 // With whatever it has started, as long as that has not gone its own way.
-                let _ = process::kill(-pid, SIGKILL);
-                let _ = process::pidfd_send_signal(pidfd.as_fd(), SIGKILL);
+                let _ = process::kill(-pid, process::SIGKILL);
+                let _ = process::pidfd_send_signal(pidfd.as_fd(), process::SIGKILL);
                 (expired, deadline) = (true, None);
             }
         }

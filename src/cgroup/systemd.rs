@@ -164,12 +164,6 @@ impl<'a> Scope<'a> {
         done.map_err(|error| failed("start", self.unit.name, error))
     }
 
-    /// The unit's name.
-    #[must_use]
-    pub fn unit(&self) -> &'a str {
-        self.unit.name
-    }
-
     /// The container has a process of its own: the keeper ends, and the unit is the container's.
     pub fn release(mut self) {
         self.exists = false;
@@ -190,8 +184,7 @@ fn property<'a>(name: &'a str, value: Value<'a>) -> Value<'a> {
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if let Some((pid, pidfd)) = self.keeper.take() {
-            const SIGKILL: u32 = 9;
-            let _ = process::pidfd_send_signal(pidfd.as_fd(), SIGKILL);
+            let _ = process::pidfd_send_signal(pidfd.as_fd(), process::SIGKILL);
             let _ = process::wait(pid, true);
         }
         if let Some(directory) = self.aside {

@@ -6,9 +6,7 @@ use super::options::{Given, Lossy};
 use super::{Outcome, regex, verbs};
 use crate::container::{Context, id, kill};
 use crate::error::Error;
-
-/// What is sent if nothing else is asked for.
-const SIGTERM: u32 = 15;
+use crate::sys::process::SIGTERM;
 
 /// Signals a container's init, or all of its processes; with a pattern, of several containers.
 pub fn run(context: &Context, given: &Given) -> Outcome {

@@ -364,7 +364,7 @@ impl<'a> Maker<'_, 'a> {
         }
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
-        process::reset_signal(foreground::SIGCHLD);
+        process::reset_signal(process::SIGCHLD);
         let maps = plan.namespaces.maps.as_ref();
         if !(self.rootless && maps.is_some()) {
             // Before the first namespace is joined: nobody in there may look into us (CVE-2016-9962).

@@ -189,8 +189,8 @@ impl Adding<'_> {
         let (link, theirs) = link::pair()?;
         // A child whose end we are not told of could not be waited for, and our caller may have ignored this signal.
         let signal_mask = process::set_signal_mask(foreground::ALL);
-        if ignored >> (foreground::SIGCHLD - 1) & 1 != 0 {
-            process::reset_signal(foreground::SIGCHLD);
+        if ignored >> (process::SIGCHLD - 1) & 1 != 0 {
+            process::reset_signal(process::SIGCHLD);
         }
         let namespaces = self.state.namespaces;
         let keyring = if self.state.keyring { memory::cstr(self.id) } else { None };

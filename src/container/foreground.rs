@@ -4,11 +4,10 @@
 use super::notify::Notify;
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::event::{PollFd, PollFlags, poll};
-use crate::sys::process::{self, SignalSet};
+use crate::sys::process::{self, SIGCHLD, SignalSet};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal, time};
 use crate::warn;
 
-pub(super) const SIGCHLD: u32 = 17;
 const SIGWINCH: u32 = 28;
 /// Every signal that can be blocked.
 pub(super) const ALL: SignalSet = SignalSet::MAX;

@@ -4,10 +4,8 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Context as _, Error, Result};
+pub use crate::sys::process::SIGKILL;
 use crate::sys::{AsFd, BorrowedFd, Errno, OwnedFd, file, memory, process, time};
-
-/// The signal that cannot be refused.
-pub const SIGKILL: u32 = 9;
 
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;

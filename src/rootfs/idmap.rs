@@ -26,9 +26,8 @@ pub(super) fn open(all: &[Ids<'_>]) -> Result<FdList> {
 /// A process that is dead but not buried still has its user namespace: the child has nothing to do, and nobody has to
 /// wait for it before.
 fn make(uid_map: &str, gid_map: &str) -> Result<OwnedFd> {
-    const SIGCHLD: u32 = 17;
     // One whose end we ignore would be buried at once.
-    process::reset_signal(SIGCHLD);
+    process::reset_signal(process::SIGCHLD);
     let pid = match process::clone3(kind::USER, None).context("clone3", "a user namespace for a mount")? {
         Clone::Child => process::exit(0),
         Clone::Parent { pid, .. } => pid,

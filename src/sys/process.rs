@@ -5,8 +5,9 @@ use core::ffi::{CStr, c_char};
 use linux_raw_sys::general::{
     __NR_clone3, __NR_execve, __NR_exit_group, __NR_getpid, __NR_kill, __NR_pidfd_open, __NR_pidfd_send_signal,
     __NR_prlimit64, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_setsid, __NR_wait4,
-    CLONE_PARENT, CLONE_PIDFD, SIG_SETMASK, SIGCHLD, WNOHANG,
+    CLONE_PARENT, CLONE_PIDFD, SIG_SETMASK, WNOHANG,
 };
+pub use linux_raw_sys::general::{SIGCHLD, SIGKILL, SIGTERM};
 use linux_raw_sys::prctl::PR_SET_CHILD_SUBREAPER;
 
 use super::fd::{AsRawFd, RawFd};
@@ -312,8 +313,7 @@ pub fn set_subreaper() -> Result<()> {
 /// PR_SET_PDEATHSIG: the kernel kills us when our parent ends. False if it has ended already, by then.
 #[must_use]
 pub fn die_with(parent: i32) -> bool {
-    const SIGKILL: usize = 9;
-    let args = [linux_raw_sys::prctl::PR_SET_PDEATHSIG as usize, SIGKILL, 0, 0, 0, 0];
+    let args = [linux_raw_sys::prctl::PR_SET_PDEATHSIG as usize, SIGKILL as usize, 0, 0, 0, 0];
     // SAFETY: takes numbers.
     let set = unsafe { raw("prctl", linux_raw_sys::general::__NR_prctl, args) };
     set.is_ok() && rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent)
