@@ -127,7 +127,7 @@ fn group_that_is_there(t: &Sandbox) {
         rt start $id; : >$r/there/tasks; rt exec $id true; cat $r/there/tasks; echo
         : >$r/there/schemata; rt update --l3-cache-schema L3:0=1 --mem-bw-schema MB:0=50 $id; cat $r/there/schemata
         rt update --l3-cache-schema L3:0=2 --cpuset-cpus 4000 $id || cat $r/there/schemata
-        rt update --l3-cache-schema L3:0=2 --memory -5 --memory-swap 1 $id || cat $r/there/schemata
+        rt update --l3-cache-schema L3:0=2 --memory 8m --memory-swap 4m $id || cat $r/there/schemata
         rt delete --force $id; ls $r",
     );
     // What is refused changes nothing.
