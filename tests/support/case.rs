@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::RwLock;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -92,12 +93,13 @@ pub struct Case {
     needs: Vec<Need>,
     differs: Vec<(Kind, &'static str)>,
     unsteady: Vec<(Kind, &'static str)>,
+    alone: bool,
 }
 
 impl Case {
     pub fn new(path: &'static str, body: Body) -> Case {
         let name = path.split_once("::").map_or(path, |(_, rest)| rest);
-        Case { name, body, needs: Vec::new(), differs: Vec::new(), unsteady: Vec::new() }
+        Case { name, body, needs: Vec::new(), differs: Vec::new(), unsteady: Vec::new(), alone: false }
     }
 
     pub fn needs(mut self, needs: &[Need]) -> Case {
@@ -114,6 +116,12 @@ impl Case {
     /// This runtime now passes and now fails: a race of its own, of which a test says nothing. Ignored there.
     pub fn unsteady(mut self, kind: Kind, why: &'static str) -> Case {
         self.unsteady.push((kind, why));
+        self
+    }
+
+    /// While it runs, no other test does: it is about something that they would take from it.
+    pub fn alone(mut self) -> Case {
+        self.alone = true;
         self
     }
 
@@ -174,6 +182,8 @@ fn verdict(case: &Case, runtime: &'static Runtime) -> Result<(), Failed> {
 }
 
 fn in_sandbox(case: &Case, runtime: &'static Runtime) -> Result<(), String> {
+    static OTHERS: RwLock<()> = RwLock::new(());
+    let _quiet = if case.alone { (None, OTHERS.write().ok()) } else { (OTHERS.read().ok(), None) };
     let sandbox = Sandbox::new(runtime);
     let panicked = catch_unwind(AssertUnwindSafe(|| (case.body)(&sandbox))).is_err();
     let leftovers = sandbox.close();
