@@ -40,7 +40,9 @@ pub(super) fn home(rootfs: &Path) -> String {
 
 /// A cgroup below the container's, or beside it.
 pub(super) fn enter_cgroup(id: &str, group: &str) {
-    for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory"] {
+    // The first is none where each version has its own below it.
+    let hierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory"];
+    for hierarchy in hierarchies.iter().filter(|path| Path::new(path).join("cgroup.procs").exists()) {
         let base = Path::new(hierarchy).join(id);
         let _ = fs::create_dir_all(&base);
         let _ = fs::create_dir_all(base.join(group));
