@@ -181,8 +181,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         }
         None => None,
     };
-    rootfs.mask()?;
-    rootfs.make_readonly()?;
+    rootfs.protect()?;
     rootfs.make_directory(plan.process.cwd);
     // Before the last steps: what we took so far is not charged to the container's limits.
     if !early {

@@ -7,7 +7,9 @@ use super::Rootfs;
 use super::mount::failed;
 use crate::error::{Errno, Error, Result};
 use crate::plan::mount::Mount;
-use crate::sys::mount::{FsContext, MountAttr, attr, bind_in_cwd, mount_setattr, open_tree_clone};
+use crate::sys::mount::{
+    FsContext, MountAttr, attr, bind_in_cwd, mount_in_cwd, mount_setattr, mount_setattr_at, open_tree_clone,
+};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
 use crate::sys::{AsFd, CWD, OwnedFd, file, process};
@@ -27,23 +29,18 @@ pub struct Hierarchy<'a> {
 impl Rootfs<'_> {
     /// Makes it out of the hierarchies that the container is in.
     pub(super) fn mount_cgroups(&self, mount: &Mount<'_>, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
-        let place = self.place(&mount.destination, Make::Directory)?;
         if let [only] = hierarchies
             && only.name.is_empty()
         {
+            let place = self.place(&mount.destination, Make::Directory)?;
             let tree = self.unified(mount, only)?;
             return place.attach(tree.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
         }
         let wrong = |doing| move |errno| failed(mount, doing, errno);
-        let tmpfs = || {
-            let context = FsContext::open(c"tmpfs")?;
-            context.set_string(c"mode", c"755")?;
-            context.mount(mount.attr & !attr::RDONLY)
-        };
-        let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
-        place.attach(tmpfs.as_fd()).map_err(wrong("move_mount"))?;
+        if self.go_to_tmpfs_in_sys(mount).is_none() {
+            self.go_to_tmpfs(mount)?;
+        }
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
-        process::fchdir(tmpfs.as_fd()).map_err(wrong("fchdir"))?;
         for hierarchy in hierarchies {
             file::mkdirat(CWD, hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
             match bind_in_cwd(hierarchy.path, hierarchy.name) {
@@ -57,13 +54,39 @@ impl Rootfs<'_> {
                 }
             }
             for link in hierarchy.links {
-                file::symlinkat(hierarchy.name, tmpfs.as_fd(), link).map_err(wrong("symlink"))?;
+                file::symlinkat(hierarchy.name, CWD, link).map_err(wrong("symlink"))?;
             }
         }
-        self.ground.go_to_dev()?;
         // All of it at once: nobody but us is in this namespace yet.
         let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
-        if attr.is_empty() { Ok(()) } else { mount_setattr(tmpfs.as_fd(), true, &attr).map_err(wrong("mount_setattr")) }
+        if attr.is_empty() { Ok(()) } else { mount_setattr_at(CWD, c".", true, &attr).map_err(wrong("mount_setattr")) }
+    }
+
+    /// A tmpfs for the hierarchies becomes the current directory.
+    fn go_to_tmpfs(&self, mount: &Mount<'_>) -> Result<()> {
+        let wrong = |doing| move |errno| failed(mount, doing, errno);
+        let place = self.place(&mount.destination, Make::Directory)?;
+        let tmpfs = || {
+            let context = FsContext::open(c"tmpfs")?;
+            context.set_string(c"mode", c"755")?;
+            context.mount(mount.attr & !attr::RDONLY)
+        };
+        let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
+        self.ground.attach(tmpfs.as_fd(), &place, &mount.destination).map_err(wrong("move_mount"))?;
+        self.ground.leave_dev(tmpfs.as_fd()).map_err(wrong("fchdir"))
+    }
+
+    /// The same in fewer calls, in the place that a sysfs has for it: as long as there is nothing but the kernel's
+    /// directories in ours, their names can be used. If it fails, the long way knows why.
+    fn go_to_tmpfs_in_sys(&self, mount: &Mount<'_>) -> Option<()> {
+        const CGROUP: &CStr = c"fs/cgroup";
+        let sys = self.ground.sys.as_ref().filter(|_| !self.ground.strayed.get() && !mount.nofollow)?;
+        if mount.destination.given != c"/sys/fs/cgroup" {
+            return None;
+        }
+        self.ground.leave_dev(sys.as_fd()).ok()?;
+        mount_in_cwd(c"none", CGROUP, c"tmpfs", mount.attr & !attr::RDONLY, c"mode=755").ok()?;
+        process::chdir(CGROUP).ok()
     }
 
     /// Cgroup v2: its own file system where a cgroup namespace makes that the container's, else a bind of its cgroup.

@@ -234,13 +234,15 @@ impl FsContext {
 }
 
 /// mount(2) of a new file system on a name in the current directory, with MOUNT_ATTR_* and the file system's own words.
+/// One that is read-only is so for whoever else may mount it. A link with that name is followed.
 ///
 /// # Errors
-/// The file system's; EINVAL for an attribute that mount(2) would also set on the file system itself.
+/// The file system's; EINVAL for an attribute that mount(2) does not have.
 pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CStr) -> Result<()> {
     use rustix::mount::MountFlags;
     #[rustfmt::skip]
     const FLAGS: &[(u64, MountFlags)] = &[
+        (attr::RDONLY, MountFlags::RDONLY),
         (attr::NOSUID, MountFlags::NOSUID), (attr::NODEV, MountFlags::NODEV), (attr::NOEXEC, MountFlags::NOEXEC),
         (attr::NOATIME, MountFlags::NOATIME), (attr::STRICTATIME, MountFlags::STRICTATIME),
         (attr::NODIRATIME, MountFlags::NODIRATIME),
@@ -259,12 +261,21 @@ pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CS
     call("mount", || rustix::mount::mount(source, name, fs, flags, words))
 }
 
-/// mount(2) with MS_BIND of a directory of the host on a name in the current directory.
+/// mount(2) with MS_BIND on a name in the current directory: of a path of the host, or of another name there. The
+/// mount has the attributes of the one that it is taken from. Links are followed.
 ///
 /// # Errors
 /// The kernel's.
 pub fn bind_in_cwd(source: &CStr, name: &CStr) -> Result<()> {
     call("mount", || rustix::mount::mount_bind(source, name))
+}
+
+/// The same of a name onto itself, with all that is mounted below.
+///
+/// # Errors
+/// The kernel's.
+pub fn bind_onto_itself_in_cwd(name: &CStr) -> Result<()> {
+    call("mount", || rustix::mount::mount_bind_recursive(name, name))
 }
 
 /// umount2(2) with MNT_DETACH of the current directory.
