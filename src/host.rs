@@ -63,7 +63,7 @@ impl Hierarchy<'_> {
     /// Whether this tree has the controller.
     #[must_use]
     pub fn controls(&self, controller: &str) -> bool {
-        self.controllers.split([',', ' ']).any(|one| one == controller)
+        self.controllers.as_bytes().split(|byte| matches!(byte, b',' | b' ')).any(|one| one == controller.as_bytes())
     }
 }
 

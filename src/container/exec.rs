@@ -12,12 +12,11 @@ use core::ffi::CStr;
 
 use super::child::{Between, Spawned, follow, go_between, in_between};
 use super::console::{Console, receive_master};
-use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
 use super::foreground::{self, Init};
 use super::process::{Freezer, SIGKILL, Stat};
 use super::state::{Lock, State, StateDir, Status};
-use super::{connect_for_pidfd, filter, listener, send_pidfd};
+use super::{connect_for_pidfd, filter, listener, pid_file, preserved, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::{self, Cgroups};
@@ -62,8 +61,8 @@ pub struct ExecRequest {
 /// # Errors
 /// If the container does not run; whatever is wrong with the request or fails on the way. Then nothing was executed.
 pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
-    let listen_fds = listen_fds(context)?;
-    let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
+    let listen_fds = preserved::listen_fds(context)?;
+    let preserve_fds = preserved::check(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
     // The container sees the process as soon as there is one.
     exe::protect(context)?.close();
@@ -109,7 +108,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
 
     let finish = || {
         if let Some(path) = request.pid_file {
-            write_pid_file(path, added.pid)?;
+            pid_file::write(path, added.pid)?;
         }
         if let Some(socket) = &pidfd_socket {
             send_pidfd(socket, "setns", &added.pidfd)?;

@@ -112,7 +112,8 @@ impl Ground {
         let name = mount.destination.normal.strip_prefix('/').filter(|name| !name.contains('/'))?;
         let as_given = mount.destination.given.to_bytes() == mount.destination.normal.as_bytes();
         // Of these there may be two for a moment.
-        let is_plain = matches!(fs.to_bytes(), b"proc" | b"sysfs" | b"tmpfs") && !takes_mode(fs, data) && fits(source, data);
+        let is_plain =
+            matches!(fs.to_bytes(), b"proc" | b"sysfs" | b"tmpfs") && !takes_mode(fs, data) && fits(source, data);
         if !is_plain || name.is_empty() || !as_given || mount.nofollow || mount.copy_up {
             return None;
         }
