@@ -141,8 +141,6 @@ impl<'a> Maker<'_, 'a> {
     /// All that can be done before there is an init.
     fn prepare(&self, begun: &mut Begun<'a>, bundle: BorrowedFd<'_>) -> Result<Ready<'a>> {
         let plan = self.plan;
-        // Next to the directory, with which init closes its copy.
-        let (parent, child) = link::pair()?;
         let pidfd_sockets = [self.request.pidfd_socket.map(connect_for_pidfd).transpose()?, self.pidfd_receiver()?];
         if let Some(supervisor) = self.supervisor {
             notify::make_directory(&begun.dir)?;
@@ -152,6 +150,8 @@ impl<'a> Maker<'_, 'a> {
         }
         let mut state = self.state()?;
         begun.dir.begin(&state)?;
+        // The runtime's end has its number next to what else init has to close at once.
+        let (parent, child) = link::pair()?;
         begun.hooks = hooks::runner(plan.hooks, &state)?;
         if let Some(filter) = &plan.process.seccomp {
             filter::save(&begun.dir, filter)?;
@@ -270,6 +270,7 @@ impl<'a> Maker<'_, 'a> {
             start: ready.fifos.start,
             answer: ready.fifos.answer,
             hooks: begun.hooks,
+            is_root: self.context.start.is_root,
             signal_mask,
         };
         init::main(self.plan, inherited)

@@ -102,8 +102,8 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         planned.terminal = Some(foreground::caller_size());
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
-    let rootless = context.start.euid != 0;
-    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless };
+    let (rootless, is_root) = (context.start.euid != 0, context.start.is_root);
+    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless, is_root };
     let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {
@@ -179,6 +179,8 @@ struct Adding<'s> {
     cgroup: Cgroup<'static>,
     /// Whether the caller is not root.
     rootless: bool,
+    /// Whether he has no id but root's.
+    is_root: bool,
 }
 
 impl Adding<'_> {
@@ -199,7 +201,8 @@ impl Adding<'_> {
                 // Closed with all that is not wanted inside, before anything is joined.
                 drop(link);
                 let user_namespace = namespaces & kind::USER != 0;
-                let entering = Entering { way, user_namespace, console, preserve_fds, ignored, signal_mask };
+                let is_root = self.is_root;
+                let entering = Entering { way, user_namespace, is_root, console, preserve_fds, ignored, signal_mask };
                 enter::main(self.planned, &theirs, entering)
             }
             Spawned::Runtime { pid, pidfd } => {

@@ -54,8 +54,8 @@ pub(super) fn set_limits(planned: &Process<'_>) -> Result<()> {
 }
 
 /// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
-/// unless they are kept; the final sets come last.
-pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()> {
+/// unless they are kept; the final sets come last. `is_root` says that we have no id but root's.
+pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child, is_root: bool) -> Result<()> {
     let user = &planned.user;
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
@@ -72,8 +72,10 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     if user.uid != 0 {
         security::set_keepcaps(true).context("prctl", "PR_SET_KEEPCAPS")?;
     }
-    security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
-    security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
+    if !is_root || (user.uid, user.gid) != (0, 0) {
+        security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
+        security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
+    }
     if planned.no_new_privs {
         set_capabilities(capabilities)?;
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;

@@ -12,7 +12,7 @@ use crate::sys::mount::{
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, CWD, OwnedFd, file, process};
+use crate::sys::{AsFd, CWD, OwnedFd, file, memory};
 
 /// One cgroup hierarchy of the host.
 #[derive(Clone, Copy)]
@@ -37,15 +37,18 @@ impl Rootfs<'_> {
             return place.attach(tree.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
         }
         let wrong = |doing| move |errno| failed(mount, doing, errno);
-        if self.go_to_tmpfs_in_sys(mount).is_none() {
-            self.go_to_tmpfs(mount)?;
-        }
+        let tmpfs = match self.tmpfs_in_sys(mount) {
+            Some(tmpfs) => tmpfs,
+            None => self.tmpfs(mount)?,
+        };
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
+        let there = |name: &CStr| memory::joined(&[tmpfs, name.to_str().unwrap_or("?")]).unwrap_or(c"");
         for hierarchy in hierarchies {
-            file::mkdirat(CWD, hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
-            match bind_in_cwd(hierarchy.path, hierarchy.name) {
+            let place = there(hierarchy.name);
+            file::mkdirat(CWD, place, 0o755).map_err(wrong("mkdir"))?;
+            match bind_in_cwd(hierarchy.path, place) {
                 Err(Errno::NOENT) => {
-                    file::rmdirat(CWD, hierarchy.name).map_err(wrong("rmdir"))?;
+                    file::rmdirat(CWD, place).map_err(wrong("rmdir"))?;
                     continue;
                 }
                 bound => {
@@ -54,16 +57,20 @@ impl Rootfs<'_> {
                 }
             }
             for link in hierarchy.links {
-                file::symlinkat(hierarchy.name, CWD, link).map_err(wrong("symlink"))?;
+                file::symlinkat(hierarchy.name, CWD, there(link)).map_err(wrong("symlink"))?;
             }
         }
         // All of it at once: nobody but us is in this namespace yet.
         let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
-        if attr.is_empty() { Ok(()) } else { mount_setattr_at(CWD, c".", true, &attr).map_err(wrong("mount_setattr")) }
+        if attr.is_empty() {
+            Ok(())
+        } else {
+            mount_setattr_at(CWD, there(c"."), true, &attr).map_err(wrong("mount_setattr"))
+        }
     }
 
-    /// A tmpfs for the hierarchies becomes the current directory.
-    fn go_to_tmpfs(&self, mount: &Mount<'_>) -> Result<()> {
+    /// Makes a tmpfs for the hierarchies; where it is from what is the current directory now.
+    fn tmpfs(&self, mount: &Mount<'_>) -> Result<&'static str> {
         let wrong = |doing| move |errno| failed(mount, doing, errno);
         let place = self.place(&mount.destination, Make::Directory)?;
         let tmpfs = || {
@@ -73,20 +80,19 @@ impl Rootfs<'_> {
         };
         let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
         self.ground.attach(tmpfs.as_fd(), &place, &mount.destination).map_err(wrong("move_mount"))?;
-        self.ground.leave_dev(tmpfs.as_fd()).map_err(wrong("fchdir"))
+        self.ground.leave_dev(tmpfs.as_fd()).map(|()| "").map_err(wrong("fchdir"))
     }
 
     /// The same in fewer calls, in the place that a sysfs has for it: as long as there is nothing but the kernel's
     /// directories in ours, their names can be used. If it fails, the long way knows why.
-    fn go_to_tmpfs_in_sys(&self, mount: &Mount<'_>) -> Option<()> {
-        const CGROUP: &CStr = c"fs/cgroup";
+    fn tmpfs_in_sys(&self, mount: &Mount<'_>) -> Option<&'static str> {
         let sys = self.ground.sys.as_ref().filter(|_| !self.ground.strayed.get() && !mount.nofollow)?;
         if mount.destination.given != c"/sys/fs/cgroup" {
             return None;
         }
         self.ground.leave_dev(sys.as_fd()).ok()?;
-        mount_in_cwd(c"none", CGROUP, c"tmpfs", mount.attr & !attr::RDONLY, c"mode=755").ok()?;
-        process::chdir(CGROUP).ok()
+        let made = mount_in_cwd(c"none", c"fs/cgroup", c"tmpfs", mount.attr & !attr::RDONLY, c"mode=755");
+        made.ok().map(|()| "fs/cgroup/")
     }
 
     /// Cgroup v2: its own file system where a cgroup namespace makes that the container's, else a bind of its cgroup.

@@ -76,7 +76,7 @@ impl<'a> Rootfs<'a> {
         process::fchdir(procfs).context("fchdir", "/proc")?;
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(procfs, false, &readonly).context("make read-only", "/proc")?;
-        file::each_entry(list.as_fd(), |name, kind| self.protect_name(name, kind, masks).map_err(Failed))
+        file::each_kernel_entry(list.as_fd(), |name, kind| self.protect_name(name, kind, masks).map_err(Failed))
             .map_err(|Failed(error)| error)?;
         let writable = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(procfs, false, &writable).context("make writable", "/proc")
@@ -108,22 +108,26 @@ impl<'a> Rootfs<'a> {
             FileType::Directory => (&mut masks.directory, empty_directory),
             _ => (&mut masks.file, null_device),
         };
-        let clone = match mask {
+        let attached = match mask {
             None => {
                 let tree = make()?;
-                place.attach(tree.as_fd()).context("mask", text(path))?;
-                *mask = Some(Mask::Tree(tree));
-                return Ok(());
+                place.attach(tree.as_fd()).map(|()| *mask = Some(Mask::Tree(tree)))
             }
-            Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false),
-            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false),
+            Some(Mask::Tree(tree)) => {
+                open_tree_clone(tree.as_fd(), c"", false).and_then(|tree| place.attach(tree.as_fd()))
+            }
+            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).and_then(|tree| place.attach(tree.as_fd())),
         };
-        clone.and_then(|clone| place.attach(clone.as_fd())).context("mask", text(path))
+        missing_is_none(attached).context("mask", text(path)).map(drop)
     }
 
-    /// What is there, and of what kind.
+    /// What is there, or would be, and of what kind.
     fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
         let (place, stat) = match self.ground.in_ours(text(path)) {
+            // In the root of a sysfs there is nothing else.
+            Some((directory, name)) if text(path).starts_with("/sys/") => {
+                return Ok((Place::In(directory, name), FileType::Directory));
+            }
             Some((directory, name)) => {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
