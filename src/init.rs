@@ -76,7 +76,8 @@ fn orphaned() -> ! {
 
 /// Through the doors that the runtime opened, or through those that we opened ourselves.
 fn enter_cgroups(theirs: Option<&Doors<'_>>, ours: Option<&Doors<'_>>) -> Result<()> {
-    [theirs, ours].into_iter().flatten().try_for_each(Doors::enter)
+    theirs.map_or(Ok(()), Doors::enter)?;
+    ours.map_or(Ok(()), Doors::enter)
 }
 
 /// A line may move only together with its reason.

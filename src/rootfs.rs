@@ -23,8 +23,8 @@ use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::mount::{
-    MountAttr, attr, mount_setattr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone,
-    open_tree_clone_nofollow, propagation, umount_detach, umount_detach_cwd,
+    MountAttr, attr, mount_setattr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_attr,
+    open_tree_clone, open_tree_clone_nofollow, propagation, umount_detach, umount_detach_cwd,
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
@@ -36,6 +36,8 @@ pub use cgroup::Hierarchy;
 pub struct Sources {
     /// The rootfs, as a detached tree.
     root: OwnedFd,
+    /// Whether it is cut off from the host already.
+    is_cut: bool,
     binds: Binds,
 }
 
@@ -60,10 +62,22 @@ impl Sources {
     /// A source that does not exist or cannot be opened.
     pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
         let path = plan.root.path;
-        let root =
-            open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
-        Ok(Sources { root, binds: Binds::open(&plan.mounts, bundle)? })
+        let (root, is_cut) = match open_tree_attr(bundle, path, true, &cut(plan)) {
+            Ok(root) => (Ok(root), true),
+            Err(_) => (open_tree_clone(bundle, path, true), false),
+        };
+        let root = root.map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        Ok(Sources { root, is_cut, binds: Binds::open(&plan.mounts, bundle)? })
     }
+}
+
+/// What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
+fn cut(plan: &Plan<'_>) -> MountAttr {
+    let propagation = match plan.root.propagation.kind {
+        propagation::SLAVE => propagation::SLAVE,
+        _ => propagation::PRIVATE,
+    };
+    MountAttr { propagation, ..MountAttr::default() }
 }
 
 impl Binds {
@@ -182,12 +196,7 @@ impl<'a> Rootfs<'a> {
     /// # Errors
     /// The kernel's.
     pub fn attach(plan: &'a Plan<'a>, sources: Sources, place: Option<OwnedFd>) -> Result<Rootfs<'a>> {
-        // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
-        let cut = match plan.root.propagation.kind {
-            propagation::SLAVE => propagation::SLAVE,
-            _ => propagation::PRIVATE,
-        };
-        let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        let cut = cut(plan);
         if plan.namespaces.new & kind::MOUNT != 0 {
             namespace_is_ours();
         }
@@ -199,7 +208,9 @@ impl<'a> Rootfs<'a> {
             Some(place) => move_mount(sources.root.as_fd(), place.as_fd()),
         }
         .context("move_mount", "the rootfs")?;
-        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
+        if !sources.is_cut {
+            mount_setattr(sources.root.as_fd(), true, &cut).context("mount_setattr", "the rootfs")?;
+        }
         Ok(Rootfs {
             plan,
             ground: Ground::new(sources.root, sources.binds),

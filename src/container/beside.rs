@@ -20,6 +20,7 @@ use crate::sys::{AsFd, fd, memory, process};
 
 impl<'a> Maker<'_, 'a> {
     /// A line may move only together with its reason.
+    #[inline(never)]
     pub(super) fn work_beside_init(&self, made: &mut Made<'a>, ready: Ready<'a>, exe: Option<Protected>) -> Result<()> {
         let (plan, pid) = (self.plan, made.init.pid);
         let Ready { mut state, parent: link, namespaces, console, .. } = ready;

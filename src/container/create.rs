@@ -139,6 +139,7 @@ pub(super) struct Ready<'a> {
 
 impl<'a> Maker<'_, 'a> {
     /// All that can be done before there is an init.
+    #[inline(never)]
     fn prepare(&self, begun: &mut Begun<'a>, bundle: BorrowedFd<'_>) -> Result<Ready<'a>> {
         let plan = self.plan;
         let pidfd_sockets = [self.request.pidfd_socket.map(connect_for_pidfd).transpose()?, self.pidfd_receiver()?];
@@ -202,6 +203,7 @@ impl<'a> Maker<'_, 'a> {
     }
 
     /// Makes init. From here on there are two of us.
+    #[inline(never)]
     fn spawn(&self, begun: Begun<'a>, ready: Ready<'a>, exe: Protected) -> Result<Made<'a>> {
         if self.until == Until::Started && !self.request.detach && !self.plan.namespaces.has(kind::PID) {
             // Without a pid namespace of its own, what the container orphans is ours to reap.
@@ -252,6 +254,7 @@ impl<'a> Maker<'_, 'a> {
     }
 
     /// The other of the two.
+    #[inline(never)]
     fn become_init(&self, begun: Begun<'a>, ready: Ready<'a>, exe: Option<Protected>, signal_mask: SignalSet) -> ! {
         // The link and the lock on the state must close when the runtime dies; and the mount that we run from is the
         // runtime's to close last, which has more time.

@@ -13,6 +13,7 @@ use crate::sys::{AsFd, CWD, OwnedFd, fd, process, time};
 
 /// The directory that we are in must be one of the container: a descriptor that leaked, or a clever cwd, would show
 /// as a path that is not below our root (CVE-2024-21626).
+#[inline(never)]
 pub(super) fn check_cwd() -> Result<()> {
     let mut buffer = [0; 4096];
     match process::getcwd(&mut buffer) {

@@ -45,6 +45,7 @@ impl Ground {
     }
 
     /// Makes a link like the source at the destination.
+    #[inline(never)]
     fn copy_link(&self, mount: &Mount<'_>, source: BorrowedFd<'_>) -> Result<()> {
         let wrong = |doing| move |errno| failed(mount, doing, errno);
         let mut buffers = [[0; 4096]; 2];

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use linux_raw_sys::general::{__NR_mount_setattr, AT_EMPTY_PATH, AT_RECURSIVE};
+use linux_raw_sys::general::{__NR_mount_setattr, __NR_open_tree_attr, AT_EMPTY_PATH, AT_RECURSIVE};
 pub use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd};
@@ -22,6 +22,47 @@ pub fn open_tree_clone(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Res
 /// The kernel's.
 pub fn open_tree_clone_nofollow(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
     open_tree_clone_with(dir, path, recursive, OpenTreeFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+static HAS_NO_OPEN_TREE_ATTR: AtomicBool = AtomicBool::new(false);
+
+/// open_tree_attr(2): the same with attributes that the copy has from the beginning, all of it if it is recursive.
+///
+/// # Errors
+/// The kernel's; ENOSYS before Linux 6.15.
+pub fn open_tree_attr(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr: &MountAttr) -> Result<OwnedFd> {
+    if HAS_NO_OPEN_TREE_ATTR.load(Ordering::Relaxed) {
+        return Err(super::Errno::NOSYS);
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let args = [
+        dir.as_raw_fd() as usize,
+        path.as_ptr() as usize,
+        (flags.bits() | if recursive { AT_RECURSIVE } else { 0 }) as usize,
+        core::ptr::from_ref(attr) as usize,
+        size_of::<MountAttr>(),
+        0,
+    ];
+    // SAFETY: the path and the struct, whose size is asserted below, live through the call; both are only read. The
+    // descriptor that it returns is ours.
+    let tree =
+        unsafe { super::raw("open_tree_attr", __NR_open_tree_attr, args).map(|fd| OwnedFd::from_raw(fd as i32)) };
+    if tree.is_err() {
+        // Or somebody forbids what he does not know. Either way the older calls tell more.
+        HAS_NO_OPEN_TREE_ATTR.store(true, Ordering::Relaxed);
+    }
+    tree
+}
+
+/// The same by two calls where there is no such one. Nobody can see the tree between them.
+///
+/// # Errors
+/// Those of `open_tree_clone` and `mount_setattr`.
+pub fn open_tree_with(dir: BorrowedFd<'_>, path: &CStr, attr: &MountAttr) -> Result<OwnedFd> {
+    open_tree_attr(dir, path, false, attr).or_else(|_| {
+        let tree = open_tree_clone(dir, path, false)?;
+        mount_setattr(tree.as_fd(), false, attr).map(|()| tree)
+    })
 }
 
 fn open_tree_clone_with(
