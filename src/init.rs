@@ -186,6 +186,9 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     };
     rootfs.protect()?;
     rootfs.make_directory(plan.process.cwd);
+    // Each takes new credentials, and the kernel keeps the old ones for a while. After the hooks of the container's
+    // creation, which are executed with all capabilities.
+    identity::drop_bounding(&plan.process)?;
     // Before the last steps: what we took so far is not charged to the container's limits.
     if !early {
         enter_cgroups(theirs.as_ref(), doors.as_ref())?;

@@ -111,6 +111,7 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
     fd::close_dropped();
 
+    identity::drop_bounding(planned)?;
     become_user(planned, link, user_namespace, entering.is_root && !user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(entering.preserve_fds)?;
     let program = exec::program(planned, true)?;
