@@ -211,13 +211,10 @@ impl<'a> Rootfs<'a> {
         if !sources.is_cut {
             mount_setattr(sources.root.as_fd(), true, &cut).context("mount_setattr", "the rootfs")?;
         }
-        Ok(Rootfs {
-            plan,
-            ground: Ground::new(sources.root, sources.binds),
-            in_its_place: place.is_some(),
-            private_proc: None,
-            foreign_dev: false,
-        })
+        let ground = Ground::new(sources.root, sources.binds);
+        // In a namespace of others anybody may mount something.
+        ground.strayed.set(plan.namespaces.new & kind::MOUNT == 0);
+        Ok(Rootfs { plan, ground, in_its_place: place.is_some(), private_proc: None, foreign_dev: false })
     }
 
     /// Takes back what `Sources::open` may have had to allow itself.

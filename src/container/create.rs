@@ -86,7 +86,9 @@ fn make(context: &Context, request: &CreateRequest, until: Until) -> Result<Made
 
     // From here on the host changes. The state comes first, so that whatever kills us, `delete` finds all the rest.
     let mut begun = Begun::new(*context, StateDir::create(context, request.id)?, unit);
-    match maker.prepare(&mut begun, bundle.as_fd()) {
+    let ready = maker.prepare(&mut begun, bundle.as_fd());
+    drop(bundle);
+    match ready {
         Ok(ready) => maker.spawn(begun, ready, exe),
         Err(error) => Err(begun.undo(error)),
     }

@@ -108,16 +108,15 @@ impl<'a> Rootfs<'a> {
             FileType::Directory => (&mut masks.directory, empty_directory),
             _ => (&mut masks.file, null_device),
         };
-        let attached = match mask {
-            None => {
-                let tree = make()?;
-                place.attach(tree.as_fd()).map(|()| *mask = Some(Mask::Tree(tree)))
-            }
-            Some(Mask::Tree(tree)) => {
-                open_tree_clone(tree.as_fd(), c"", false).and_then(|tree| place.attach(tree.as_fd()))
-            }
-            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).and_then(|tree| place.attach(tree.as_fd())),
+        let tree = match mask {
+            None => make()?,
+            Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false).context("mask", text(path))?,
+            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).context("mask", text(path))?,
         };
+        let attached = place.attach(tree.as_fd());
+        if attached.is_ok() && mask.is_none() {
+            *mask = Some(Mask::Tree(tree));
+        }
         missing_is_none(attached).context("mask", text(path)).map(drop)
     }
 
