@@ -43,10 +43,7 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
     if path.is_empty() {
         let number = tree.as_raw_fd();
         path = memory::cstr(memory::format(format_args!("/proc/self/fd/{number}"))).ok_or(Errno::NOMEM)?;
-        let info = memory::cstr(memory::format(format_args!("/proc/self/fdinfo/{number}"))).ok_or(Errno::NOMEM)?;
-        let mut buffer = [0; 256];
-        let info = core::str::from_utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
+        let id = file::mount_id(tree)?;
         if !is_listed(id, 0)? {
             // What is no directory goes onto a file that is everywhere.
             move_mount_to(tree, CWD, c"/").or_else(|_| move_mount_to(tree, CWD, c"/proc/version"))?;
@@ -70,11 +67,11 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
 }
 
 /// Whether a mount, by its number, is in the table of mounts: itself (word 0), or as the parent of others (word 1).
-fn is_listed(id: &str, word: usize) -> Result<bool> {
+fn is_listed(id: u64, word: usize) -> Result<bool> {
     const LIMIT: usize = 16 << 20;
     let table = file::read_to_end(file::open(c"/proc/self/mountinfo")?.as_fd(), LIMIT)?;
     let table = core::str::from_utf8(table).unwrap_or("");
-    Ok(table.lines().any(|line| line.split(' ').nth(word) == Some(id)))
+    Ok(table.lines().any(|line| line.split(' ').nth(word).is_some_and(|number| number.parse() == Ok(id))))
 }
 
 /// MS_* of a mount that has these ST_*, with the changes.
