@@ -140,7 +140,8 @@ pub(super) struct Ready<'a> {
 }
 
 impl<'a> Maker<'_, 'a> {
-    /// All that can be done before there is an init.
+    /// All that can be done before there is an init. (The larger steps are no parts of their caller, so that each has the
+    /// stack of the last one.)
     #[inline(never)]
     fn prepare(&self, begun: &mut Begun<'a>, bundle: BorrowedFd<'_>) -> Result<Ready<'a>> {
         let plan = self.plan;
