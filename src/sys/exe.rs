@@ -18,7 +18,7 @@ use rustix::fs::{Access, AtFlags, MemfdFlags, SealFlags};
 
 use super::fd::AsRawFd;
 use super::file;
-use super::mount::{MountAttr, attr, mount_setattr, open_tree_clone};
+use super::mount::{MountAttr, attr, open_tree_with};
 use super::start::Start;
 use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, process, raw};
 
@@ -50,9 +50,8 @@ pub fn is_out_of_reach(euid: u32) -> bool {
 /// The kernel's: EPERM without CAP_SYS_ADMIN, EINVAL without CONFIG_CHECKPOINT_RESTORE, ENOSYS before Linux 5.12.
 /// The process goes on as it was, then.
 pub fn mount_read_only(start: &Start) -> Result<OwnedFd> {
-    let mount = open_tree_clone(CWD, EXE, false)?;
     let read_only = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NODEV, ..MountAttr::default() };
-    mount_setattr(mount.as_fd(), false, &read_only)?;
+    let mount = open_tree_with(CWD, EXE, &read_only)?;
     let path = memory::cstr(memory::format(format_args!("/proc/self/fd/{}", mount.as_fd().as_raw_fd())));
     let exe = file::open(path.ok_or(Errno::INVAL)?)?;
     // Where the headers stand, less where the file says that they do: 0 unless we are position-independent.

@@ -36,6 +36,10 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
     if attr.userns_fd != 0 || attr.attr_set & attr::NOSYMFOLLOW != 0 {
         return Err(Errno::NOSYS);
     }
+    // How much lies below a path is not looked at.
+    if changes && recursive && !path.is_empty() {
+        return Err(Errno::NOSYS);
+    }
     if path.is_empty() {
         let number = tree.as_raw_fd();
         path = memory::cstr(memory::format(format_args!("/proc/self/fd/{number}"))).ok_or(Errno::NOMEM)?;
