@@ -30,13 +30,13 @@ pub mod verbs;
 use core::ffi::CStr;
 
 use crate::container::{Context, Manager};
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 use crate::host;
 use crate::log::Level;
 use crate::sys::start::Start;
 use crate::sys::{file, memory};
 use help::{Help, Usage, Version};
-use options::{Given, Lossy, Opt, Order, invalid, parse};
+use options::{Given, Opt, Order, invalid, parse};
 use report::Log;
 use verbs::Verb;
 
@@ -103,7 +103,7 @@ fn command(start: &Start) -> Outcome {
         return Err(misuse(Error::says(format_args!("please specify a command")).hint("isopod --help lists them")));
     };
     let Some(verb) = verbs::find(name.to_bytes()) else {
-        return Err(misuse(Error::says(format_args!("unknown command `{}`", Lossy(name.to_bytes())))));
+        return Err(misuse(Error::says(format_args!("unknown command `{}`", Escaped(name.to_bytes())))));
     };
     let given = parse([verb.options, verbs::COMMON], words, verb.order).map_err(misuse)?;
     if let Some(outcome) = explain(&given, Some(verb)) {

@@ -13,6 +13,7 @@ use super::{Cgroup, Cgroups, Context, Error, Result};
 use crate::dbus::bus::Address;
 use crate::dbus::{Bus, Call, Refusal, Value};
 use crate::debug;
+use crate::error::Quoted;
 use crate::host;
 use crate::plan::systemd::{Owner, Property, Unit, slice_path};
 use crate::sys::memory::{self, Growing};
@@ -303,7 +304,7 @@ fn job(bus: &mut Bus, asked: u32, begun: &mut bool) -> Result<Result<(), Refusal
             return match result {
                 Some("done" | "skipped") => Ok(Ok(())),
                 result => {
-                    let why = format_args!("its job ends with {:?}", result.unwrap_or("?"));
+                    let why = format_args!("its job ends with {}", Quoted(result.unwrap_or("?")));
                     Err(Error::because("", "", memory::format(why)))
                 }
             };

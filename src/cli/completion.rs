@@ -4,11 +4,11 @@
 
 use core::fmt::{Display, Formatter, Result};
 
-use super::options::{Given, Kind, Lossy, Opt};
+use super::options::{Given, Kind, Opt};
 use super::verbs::{COMMON, GLOBAL, VERBS, Verb};
 use super::{Outcome, misuse, report};
 use crate::container::Context;
-use crate::error::Error;
+use crate::error::{Error, Escaped};
 use crate::sys::memory;
 
 /// Prints the script for a shell.
@@ -19,7 +19,7 @@ pub fn run(_: &Context, given: &Given) -> Outcome {
         b"zsh" => &Zsh,
         b"fish" => &Fish,
         _ => {
-            let message = format_args!("completion: invalid shell `{}`: it is bash, zsh or fish", Lossy(word));
+            let message = format_args!("completion: invalid shell `{}`: it is bash, zsh or fish", Escaped(word));
             return Err(misuse(Error::says(message)));
         }
     };

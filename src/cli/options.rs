@@ -8,7 +8,7 @@
 
 use core::ffi::CStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 use crate::sys::memory::{self, Growing, format};
 
 /// An option as the table describes it.
@@ -83,7 +83,7 @@ impl Given {
 #[cold]
 #[must_use]
 pub fn invalid(option: &Opt, value: &CStr, why: &'static str) -> Error {
-    Error::says(format_args!("--{}: invalid value `{}`: {why}", option.long, Lossy(value.to_bytes())))
+    Error::says(format_args!("--{}: invalid value `{}`: {why}", option.long, Escaped(value.to_bytes())))
 }
 
 /// Splits words into options of the table and the rest.
@@ -157,26 +157,26 @@ impl Parser<'_> {
         }
         let matching = || self.known().filter(|option| option.long.as_bytes().starts_with(name));
         let Some(found) = matching().next() else {
-            return Err(complain("unknown option `--", Lossy(name), "`"));
+            return Err(complain("unknown option `--", Escaped(name), "`"));
         };
         if matching().nth(1).is_none() {
             return Ok(found);
         }
         let candidates = matching().fold("", |before, option| format(format_args!("{before} --{}", option.long)));
-        Err(Error::says(format_args!("the option `--{}` is ambiguous:{candidates}", Lossy(name))))
+        Err(Error::says(format_args!("the option `--{}` is ambiguous:{candidates}", Escaped(name))))
     }
 
     /// `word` is what follows the single `-`.
     fn bundle(&mut self, word: &'static CStr) -> Result<()> {
         for (at, letter) in word.to_bytes().iter().enumerate() {
             let Some(option) = self.known().find(|option| option.short.as_bytes().contains(letter)) else {
-                return Err(complain("unknown option `-", Lossy(&[*letter]), "`"));
+                return Err(complain("unknown option `-", Escaped(&[*letter]), "`"));
             };
             let attached = Some(tail(word, at + 1)).filter(|value| !value.is_empty());
             let value = match (option.kind, attached) {
                 (Kind::Flag, _) => None,
                 (Kind::Value(_), None) => match self.next_word() {
-                    None => return Err(complain("the option `-", Lossy(&[*letter]), "` needs a value")),
+                    None => return Err(complain("the option `-", Escaped(&[*letter]), "` needs a value")),
                     following => following,
                 },
                 (_, attached) => attached,
@@ -210,18 +210,6 @@ pub(super) fn without_slashes(path: &'static CStr) -> &'static CStr {
             CStr::from_bytes_with_nul(copy).unwrap_or(path)
         }
         _ => path,
-    }
-}
-
-/// Bytes of the user's for a message: what is not UTF-8 shows as U+FFFD.
-pub struct Lossy<'b>(pub &'b [u8]);
-
-impl core::fmt::Display for Lossy<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.utf8_chunks().try_for_each(|chunk| {
-            f.write_str(chunk.valid())?;
-            f.write_str(if chunk.invalid().is_empty() { "" } else { "\u{fffd}" })
-        })
     }
 }
 
@@ -298,7 +286,7 @@ mod tests {
         let table: &[(&[&'static CStr], &str)] = &[
             (&[c"--nope"], "! unknown option `--nope`"),
             (&[c"-dx"], "! unknown option `-x`"),
-            (&[c"-\xff"], "! unknown option `-\u{fffd}`"),
+            (&[c"-\xff"], "! unknown option `-\\xff`"),
             (&[c"--no"], "! the option `--no` is ambiguous: --no-pivot --no-pivot-at-all"),
             (&[c"--detach=1"], "! the option `--detach` takes no value"),
             (&[c"--bundle"], "! the option `--bundle` needs a value"),

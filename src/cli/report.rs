@@ -10,7 +10,7 @@ use core::fmt::{Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::date::Timestamp;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Escaped, Result};
 use crate::json::{self, Style};
 use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd};
@@ -51,7 +51,7 @@ impl Log {
             Log::Journal => (JOURNAL, socket::connect_datagram(JOURNAL)),
             Log::Syslog(_) => (SYSLOG, socket::connect_datagram(SYSLOG)),
         };
-        opened.context_with("open log", format_args!("{}", path.to_bytes().escape_ascii()))
+        opened.context_with("open log", format_args!("{}", Escaped(path.to_bytes())))
     }
 }
 

@@ -19,7 +19,7 @@ use super::process::{Freezer, SIGKILL, Stat};
 use super::state::{Lock, State, StateDir, Status};
 use super::{connect_for_pidfd, filter, listener, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
-use crate::error::{Context as _, Errno, Error, Result};
+use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::host::{self, Cgroups};
 use crate::init::enter::{self, Entering, Way, set_oom_score};
 use crate::link::{self, Report, Step};
@@ -160,7 +160,7 @@ fn not_running(id: &str) -> Error {
 
 /// The document and its name for errors.
 fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'static>)> {
-    let name = memory::format(format_args!("cannot parse process file: {}", path.to_bytes().escape_ascii()));
+    let name = memory::format(format_args!("cannot parse process file: {}", Escaped(path.to_bytes())));
     let text = file::open(path).and_then(|file| file::read_to_end(file.as_fd(), DOCUMENT_LIMIT)).context(name, "")?;
     let document: spec::Process<'static> = json::from_document(name, text)?;
     Ok((name, memory::keep(document)))

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use super::Context;
 use super::state::{Lock, StateDir};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Quoted, Result};
 use crate::log;
 use crate::sys::memory::{self, Growing};
 use crate::sys::{AsFd, Errno, fd, file, process};
@@ -35,7 +35,7 @@ pub fn ps(context: &Context, pids: &[i32], args: &[&'static CStr]) -> Result<&'s
     let text = output(context, args)?;
     let header = text.lines().next().unwrap_or("");
     let Some(column) = header.split_ascii_whitespace().position(|title| title == "PID") else {
-        return Err(Error::says(format_args!("ps: no column PID in {header:?}")));
+        return Err(Error::says(format_args!("ps: no column PID in {}", Quoted(header))));
     };
     let mut kept = Growing::new();
     for (number, line) in text.lines().enumerate() {

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use super::Context;
 use super::process::{Process, Stat};
 use crate::date::Timestamp;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Escaped, Result};
 use crate::json::{self, Map, Style};
 use crate::spec;
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -480,7 +480,7 @@ fn make_directories(path: &CStr) -> core::result::Result<(), Errno> {
 
 /// A path for a message.
 fn shown(path: &CStr) -> impl core::fmt::Display + '_ {
-    path.to_bytes().escape_ascii()
+    Escaped(path.to_bytes())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use core::fmt::Arguments;
 
 use super::mount::Surroundings;
 use super::namespace::{Maps, map};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec::{self, IdMapping};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
@@ -62,7 +62,7 @@ pub(super) fn plan<'a>(
         })
     } else if let Some(text) = inline {
         let read = |name, maps| {
-            let maps = self::maps(text, name, maps).map_err(|why| wrong(format_args!("{text:?}: {why}")))?;
+            let maps = self::maps(text, name, maps).map_err(|why| wrong(format_args!("{}: {why}", Quoted(text))))?;
             map(field("options"), maps, None)
         };
         Ids::Maps(Maps {

@@ -1,6 +1,6 @@
 //! `process.rlimits`: setrlimit(2) by the names of the spec.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::memory::Growing;
 
@@ -35,7 +35,9 @@ pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
         };
         let Some(word) = rlimit.kind else { return Err(wrong("type", format_args!("is required"))) };
         let resource = word.strip_prefix("RLIMIT_").and_then(|bare| RESOURCES.iter().position(|name| *name == bare));
-        let Some(resource) = resource else { return Err(wrong("type", format_args!("unknown value {word:?}"))) };
+        let Some(resource) = resource else {
+            return Err(wrong("type", format_args!("unknown value {}", Quoted(word))));
+        };
         let required = |field: &str, value: Option<u64>| value.ok_or_else(|| wrong(field, format_args!("is required")));
         let (soft, hard) = (required("soft", rlimit.soft)?, required("hard", rlimit.hard)?);
         if soft > hard {
@@ -43,7 +45,7 @@ pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
         }
         let resource = resource as u32;
         if limits.as_slice().iter().any(|other| other.resource == resource) {
-            return Err(wrong("type", format_args!("{word:?} is there twice")));
+            return Err(wrong("type", format_args!("{} is there twice", Quoted(word))));
         }
         limits.push(Rlimit { resource, soft, hard, index });
     }

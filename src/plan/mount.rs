@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use super::idmap::{self, Idmap, Ids};
 use super::namespace::Namespaces;
 use super::{Path, cstr, path_below_root};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
@@ -550,7 +550,7 @@ fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: 
         let word = word.to_str().unwrap_or("?");
         return Err(Error::config(
             format_args!("mounts[{index}].options"),
-            format_args!("{word:?} is for a file system, a bind mount cannot have it"),
+            format_args!("{} is for a file system, a bind mount cannot have it", Quoted(word)),
         ));
     }
     let link = match all.flags {

@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use crate::error::escape;
 use crate::json::{Style, Writer};
 use crate::sys::memory;
 
@@ -150,10 +151,7 @@ fn print(out: &mut dyn fmt::Write, name: &str, names: &'static str, values: &[Va
             out.write_str(" ")?;
         }
         // What is written is the caller's: a line feed in it is no new line, and nothing in it moves the cursor.
-        text.chars().try_for_each(|character| match character.is_control() {
-            true => write!(out, "{}", character.escape_default()),
-            false => out.write_char(character),
-        })?;
+        text.chars().try_for_each(|character| escape(out, character))?;
         pending = width.saturating_sub(text.chars().count()) + 2;
     }
     if empty { Ok(()) } else { out.write_str("\n") }

@@ -7,7 +7,7 @@ use super::identity::{self, Capabilities, User};
 use super::label::{self, Labels};
 use super::limits::{self, Rlimit};
 use super::scheduling::{self, Scheduling};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Security;
 use crate::seccomp::Filter;
 use crate::spec;
@@ -75,7 +75,7 @@ pub fn with_args<'a>(
 ) -> Result<Process<'a>> {
     let cwd = process.cwd.filter(|cwd| !cwd.is_empty()).ok_or_else(|| required("cwd"))?;
     if !cwd.starts_with('/') {
-        return Err(Error::config(format_args!("process.cwd"), format_args!("{cwd:?} is not absolute")));
+        return Err(Error::config(format_args!("process.cwd"), format_args!("{} is not absolute", Quoted(cwd))));
     }
     if let Some(score) = process.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
         return Err(Error::config(format_args!("process.oomScoreAdj"), format_args!("{score} is not in -1000..1000")));

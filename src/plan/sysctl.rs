@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::namespace::{self, Namespaces};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
 
@@ -35,7 +35,7 @@ pub fn plan<'a>(
 ) -> Result<&'a [Sysctl<'a>]> {
     let mut planned = Growing::new();
     for (name, value) in sysctls.iter().copied() {
-        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("linux.sysctl[{name:?}]"), why);
+        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("linux.sysctl[{}]", Quoted(name)), why);
         let path = slashes(name);
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\0') {
             return Err(wrong(format_args!("is no name of a kernel parameter")));

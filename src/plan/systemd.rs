@@ -4,7 +4,7 @@
 
 use super::resources::{Cgroup, Limits, Write, limits};
 use crate::dbus::{Value, text};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
 use crate::spec::Linux;
@@ -152,7 +152,7 @@ fn names<'a>(path: &'a str, id: &str, owner: Owner) -> Result<(&'a str, &'static
         name.len() < 256 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
     };
     if !is_unit(name) || name.is_empty() || name.starts_with('.') || name == "-.slice" || !is_unit(slice) {
-        let because = format_args!("{path:?} is not SLICE:PREFIX:NAME, from which systemd's names are made");
+        let because = format_args!("{} is not SLICE:PREFIX:NAME, from which systemd's names are made", Quoted(path));
         return Err(Error::config(format_args!("linux.cgroupsPath"), because));
     }
     Ok((slice, name))
