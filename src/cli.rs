@@ -27,6 +27,7 @@ pub mod state;
 pub mod update;
 pub mod verbs;
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::container::{Context, Manager};
@@ -227,7 +228,7 @@ fn root(start: &Start, given: Option<&'static CStr>) -> &'static CStr {
     match given {
         // With a slash behind it, a symbolic link would be followed.
         Some(path) => options::without_slashes(path),
-        None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| dir.to_str().ok()).filter(|dir| !dir.is_empty()) {
+        None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| utf8(dir.to_bytes())).filter(|dir| !dir.is_empty()) {
             Some(dir) if !is_real_root(start) => memory::joined(&[dir, "/isopod"]).unwrap_or(OF_THE_SYSTEM),
             _ => OF_THE_SYSTEM,
         },

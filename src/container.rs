@@ -29,6 +29,7 @@ pub mod state;
 mod uid_map;
 pub mod update;
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::cgroup::{self, Cgroup, systemd};
@@ -127,7 +128,7 @@ fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<(
 
 /// A path for a message.
 fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
+    shown(path)
 }
 
 /// Connects to who wants a pidfd.

@@ -4,6 +4,7 @@
 
 pub mod caller;
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -159,7 +160,7 @@ pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
 #[must_use]
 pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
     let Cgroups::V2(hierarchy) = cgroups else { return None };
-    let mount = hierarchy.mount.to_str().ok()?;
+    let mount = utf8(hierarchy.mount.to_bytes())?;
     let own = hierarchy.own_path.trim_end_matches('/');
     let above = own.rfind('/').map_or("", |end| &own[..end]);
     // The root of all of them is never a user's, but may be that of a cgroup namespace.
@@ -214,12 +215,12 @@ fn directories() -> Result<&'static str> {
             })
         })
         .context("read directory", "/sys/fs/cgroup")?;
-    Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
+    Ok(utf8(names.finish()).unwrap_or(""))
 }
 
 /// A small file of the kernel's.
 fn text(path: &CStr) -> Result<&'static str> {
-    let name = path.to_str().unwrap_or("");
+    let name = utf8(path.to_bytes()).unwrap_or("");
     let file = file::open(path).context("open", name)?;
     let mut buffer = [0; 4096];
     let bytes = match file::read(file.as_fd(), &mut buffer) {
@@ -227,7 +228,7 @@ fn text(path: &CStr) -> Result<&'static str> {
         Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
         _ => file::open(path).and_then(|file| file::read_to_end(file.as_fd(), 1 << 20)),
     };
-    core::str::from_utf8(bytes.context("read", name)?).map_err(|_| Error::because("read", name, "not UTF-8"))
+    utf8(bytes.context("read", name)?).ok_or_else(|| Error::because("read", name, "not UTF-8"))
 }
 
 /// One line of `/proc/self/cgroup`: `ID:CONTROLLERS:PATH`.

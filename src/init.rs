@@ -13,6 +13,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod scheduling;
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::cgroup::{Cgroup, Doors};
@@ -93,7 +94,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         None => {
             // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was
             // opened in the host's mount namespace leads there.
-            process::chdir(inherited.bundle).context("chdir", inherited.bundle.to_str().unwrap_or("?"))?;
+            process::chdir(inherited.bundle).context("chdir", shown(inherited.bundle))?;
             Sources::open(plan, CWD)?
         }
     };
@@ -242,7 +243,7 @@ fn become_user(planned: &Process<'_>, link: &Child, user_namespace: bool, termin
         console::become_standard(terminal)?;
     }
     if entered.is_err() {
-        process::chdir(cwd).context("chdir", cwd.to_str().unwrap_or("?"))?;
+        process::chdir(cwd).context("chdir", shown(cwd))?;
     }
     if cwd != c"/" {
         exec::check_cwd()?;

@@ -24,6 +24,7 @@ pub mod sysctl;
 pub mod systemd;
 pub mod text;
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 use core::fmt;
 
@@ -346,7 +347,7 @@ pub(crate) fn path_below_root<'a>(path: &str) -> Option<Path<'a>> {
             }
         }
     }
-    Some(Path { given, normal: core::str::from_utf8(&normal[..used]).ok()? })
+    Some(Path { given, normal: utf8(&normal[..used])? })
 }
 
 #[cfg(test)]

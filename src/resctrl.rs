@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -104,7 +105,7 @@ pub fn schemata(group: &str) -> Result<&'static str> {
     const LONGEST: usize = 1 << 16;
     let read = || {
         let file = file::openat(CWD, path(group, "schemata"), OFlags::RDONLY, Mode::empty())?;
-        core::str::from_utf8(file::read_to_end(file.as_fd(), LONGEST)?).map_err(|_| Errno::ILSEQ)
+        utf8(file::read_to_end(file.as_fd(), LONGEST)?).ok_or(Errno::ILSEQ)
     };
     read().context("read the schemata of the resctrl group", memory::text(group))
 }

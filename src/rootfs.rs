@@ -14,6 +14,7 @@ mod mask;
 mod mount;
 mod pivot;
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -59,8 +60,7 @@ impl Sources {
     /// A source that does not exist or cannot be opened.
     pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
         let path = plan.root.path;
-        let root =
-            open_tree_clone(bundle, path, true).map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let root = open_tree_clone(bundle, path, true).map_err(|errno| open_failed(shown(path), errno))?;
         Ok(Sources { root, binds: Binds::open(&plan.mounts, bundle)? })
     }
 }
@@ -87,10 +87,8 @@ impl Binds {
                 }
                 tree => tree,
             };
-            let tree = tree.context_with(
-                "open the source of",
-                format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
-            )?;
+            let tree =
+                tree.context_with("open the source of", format_args!("mounts[{}], {}", mount.index, shown(source)))?;
             // With our rights over the host's file systems, which init may not have.
             idmap::apply(mount, &ids, tree.as_fd())?;
             trees.push(Some(tree));
@@ -124,7 +122,7 @@ pub fn own_place(plan: &Plan<'_>, bundle: &CStr) -> Result<OwnedFd> {
     let path = plan.root.path;
     file::open_dir(CWD, bundle)
         .and_then(|bundle| file::open_dir(bundle.as_fd(), path))
-        .context("open for hooks the rootfs", path.to_str().unwrap_or("?"))
+        .context("open for hooks the rootfs", shown(path))
 }
 
 /// The file system while it is made, seen from the new mount namespace.

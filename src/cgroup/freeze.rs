@@ -1,6 +1,7 @@
 //! Stopping all processes of a cgroup, and letting them go on.
 
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
+use crate::sys::utf8;
 use crate::sys::{AsFd, CWD, file, memory, time};
 
 /// How many milliseconds processes may take to stop. One that waits for a disk or a server may take for ever.
@@ -14,7 +15,7 @@ pub fn is_frozen_by_v2(path: &str) -> bool {
     for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         let events = memory::joined(&[mount, path, "/cgroup.events"]).unwrap_or(c"");
         if let Ok(text) = file::get(CWD, events, &mut buffer) {
-            return core::str::from_utf8(text).is_ok_and(|text| number(text, "frozen") == Some(1));
+            return utf8(text).is_some_and(|text| number(text, "frozen") == Some(1));
         }
     }
     false
@@ -102,7 +103,7 @@ impl Place<'_> {
         loop {
             let mut buffer = [0; 256];
             let n = file::pread(file.as_fd(), &mut buffer, 0)?;
-            let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
+            let text = utf8(&buffer[..n]).unwrap_or("");
             if text.trim() == "FROZEN" || number(text, "frozen") == Some(1) {
                 return Ok(true);
             }

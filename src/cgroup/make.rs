@@ -1,5 +1,6 @@
 //! The cgroup is made, limited, and entered.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use heapless::Vec;
@@ -234,7 +235,7 @@ impl<'a> Cgroup<'a> {
         }
         let mut buffer = [0; 4096];
         let named = file::get(CWD, c"/sys/kernel/cgroup/delegate", &mut buffer).unwrap_or(DELEGATED);
-        for name in core::str::from_utf8(named).unwrap_or("").lines() {
+        for name in utf8(named).unwrap_or("").lines() {
             match file::chownat(CWD, given.file(name), uid, gid) {
                 // That of a controller that is not turned on.
                 Err(Errno::NOENT) => {}
@@ -364,7 +365,7 @@ fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
         Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
         _ => "",
     };
-    Err(Error::errno("create cgroup", directory.to_str().unwrap_or(""), errno).hint(hint))
+    Err(Error::errno("create cgroup", utf8(directory.to_bytes()).unwrap_or(""), errno).hint(hint))
 }
 
 #[cold]

@@ -19,6 +19,7 @@ use crate::plan::systemd::{Owner, Property, Unit, slice_path};
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
+use crate::sys::utf8;
 use crate::sys::{AsFd, CWD, OwnedFd, fd, file};
 
 /// How long systemd may take for one thing that we ask of it, in milliseconds. It is busy for long when it
@@ -148,7 +149,7 @@ impl<'a> Scope<'a> {
         self.aside = Some(directory);
         file::mkdirat(CWD, directory, 0o755)
             .and_then(|()| file::put(CWD, procs, pid.as_bytes()))
-            .context("make cgroup", directory.to_str().unwrap_or(""))
+            .context("make cgroup", utf8(directory.to_bytes()).unwrap_or(""))
     }
 
     /// Has systemd move a process into the container's cgroup: for users who may not do so themselves because they are
@@ -322,7 +323,7 @@ fn said(refusal: Refusal) -> Error {
 /// over the bus of the session, directly, or over the bus of the user. Whoever has none of his own, as root in a
 /// container with a systemd, has the machine's.
 fn connect(start: &Start, owner: Owner) -> Result<Bus> {
-    let var = |name: &str| start.var(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
+    let var = |name: &str| start.var(name).and_then(|value| utf8(value.to_bytes())).filter(|value| !value.is_empty());
     let mut addresses = [None; 5];
     if owner == Owner::User {
         addresses[0] = var("DBUS_SESSION_BUS_ADDRESS").map(Address::Bus);

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::sys::utf8;
 use crate::sys::{AsFd, file, memory};
 
 /// Answers with names; the text of `/etc/passwd`, read when a name is asked for that we do not know.
@@ -25,7 +26,7 @@ impl Users {
 fn read() -> &'static str {
     const LIMIT: usize = 4 << 20;
     let text = file::open(c"/etc/passwd").and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT));
-    text.ok().and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("")
+    text.ok().and_then(|text| utf8(text)).unwrap_or("")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 use core::fmt::{Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -142,7 +143,7 @@ impl Display for OneLine<'_> {
 fn plain_line(level: Level, message: &str) -> &'static str {
     let printable = memory::copy(message.as_bytes());
     printable.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
-    let message = core::str::from_utf8(printable).unwrap_or(message);
+    let message = utf8(printable).unwrap_or(message);
     memory::format(format_args!("isopod: {}: {message}\n", level.name()))
 }
 

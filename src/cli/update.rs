@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::json::{self, Style, Writer};
 use crate::plan::rdt;
 use crate::spec::Resources;
+use crate::sys;
 
 /// Sets new limits.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -43,8 +44,8 @@ fn from_document(file: &'static CStr) -> Result<Resources<'static>, Failure> {
 type Form = (&'static str, Option<fn(&str) -> Option<i64>>);
 
 const TEXT: Form = ("it is text", None);
-const NUMBER: Form = ("it is a number", Some(|text| text.parse().ok()));
-const NATURAL: Form = ("it is a number from 0 on", Some(natural));
+const NUMBER: Form = ("it is a number", Some(sys::integer));
+const NATURAL: Form = ("it is a number from 0 on", Some(sys::natural));
 const SIZE: Form = ("it is a number of bytes, as in 64m, or -1", Some(size));
 const WEIGHT: Form = ("it is a number from 10 to 1000", Some(weight));
 
@@ -98,19 +99,15 @@ fn member(w: &mut Writer<'_>, name: &str, given: &Given, option: &Opt, (wanted, 
     Ok(())
 }
 
-fn natural(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|number| *number >= 0)
-}
-
 /// 0 is "not set", as in a config.
 fn weight(text: &str) -> Option<i64> {
-    natural(text).filter(|weight| matches!(weight, 0 | 10..=1000))
+    sys::natural(text).filter(|weight| matches!(weight, 0 | 10..=1000))
 }
 
 /// `64m`, `64M`, `64MiB`, ... in bytes, each letter 1024 times the one before; any negative number: no limit.
 pub(crate) fn size(text: &str) -> Option<i64> {
     if text.starts_with('-') {
-        return text.parse().ok();
+        return sys::integer(text);
     }
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
     let unit = text[digits.len()..].trim_start_matches(' ').as_bytes();
@@ -119,10 +116,10 @@ pub(crate) fn size(text: &str) -> Option<i64> {
         Some(letter) => b"kmgtp".iter().position(|known| *known == letter)? as u32 + 1,
     };
     let rest = &unit[usize::from(power > 0)..];
-    if !["", "b", "ib"].iter().any(|known| rest.eq_ignore_ascii_case(known.as_bytes())) || digits.starts_with('+') {
+    if !["", "b", "ib"].iter().any(|known| rest.eq_ignore_ascii_case(known.as_bytes())) {
         return None;
     }
-    digits.parse::<i64>().ok()?.checked_mul(1 << (10 * power))
+    sys::integer(digits)?.checked_mul(1 << (10 * power))
 }
 
 #[cfg(test)]

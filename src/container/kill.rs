@@ -6,6 +6,8 @@ use super::Context;
 use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
+use crate::sys;
+use crate::sys::utf8;
 
 /// Sends a signal to the container's init, or to every process in its cgroup.
 ///
@@ -49,9 +51,9 @@ static NAMES: [&str; 31] = [
 /// there is somebody who could get one.
 #[must_use]
 pub fn signal_number(word: &[u8]) -> Option<u32> {
-    let word = core::str::from_utf8(word).ok()?;
+    let word = utf8(word)?;
     if word.starts_with(|first: char| first.is_ascii_digit()) {
-        return word.parse().ok().filter(|number| *number <= RTMAX);
+        return sys::natural(word).filter(|number| *number <= RTMAX);
     }
     let name = without_prefix(word, "SIG").unwrap_or(word);
     if let Some(number) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
@@ -71,7 +73,7 @@ fn distance(text: &str, sign: char) -> Option<u32> {
         return Some(0);
     }
     let digits = text.strip_prefix(sign)?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    sys::natural(digits)
 }
 
 fn without_prefix<'w>(word: &'w str, prefix: &str) -> Option<&'w str> {

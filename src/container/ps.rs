@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::Context;
@@ -9,7 +10,7 @@ use super::state::{Lock, StateDir};
 use crate::error::{Context as _, Error, Quoted, Result};
 use crate::log;
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, Errno, fd, file, process};
+use crate::sys::{self, AsFd, Errno, fd, file, process};
 
 /// The numbers of all processes in the container's cgroup and below, sorted; none if it has stopped.
 ///
@@ -39,13 +40,13 @@ pub fn ps(context: &Context, pids: &[i32], args: &[&'static CStr]) -> Result<&'s
     };
     let mut kept = Growing::new();
     for (number, line) in text.lines().enumerate() {
-        let pid = line.split_ascii_whitespace().nth(column).and_then(|pid| pid.parse().ok());
+        let pid = line.split_ascii_whitespace().nth(column).and_then(sys::natural);
         if number == 0 || pid.is_some_and(|pid: i32| pids.contains(&pid)) {
             kept.push(line);
             kept.push("\n");
         }
     }
-    let kept = memory::joined(kept.as_slice()).and_then(|text| text.to_str().ok());
+    let kept = memory::joined(kept.as_slice()).and_then(|text| utf8(text.to_bytes()));
     kept.ok_or_else(|| Error::because("read", "ps", "it printed a NUL"))
 }
 
@@ -77,7 +78,7 @@ fn output(context: &Context, args: &[&'static CStr]) -> Result<&'static str> {
     write.close();
     let text = file::read_to_end(read.as_fd(), LONGEST).context("read from", "ps")?;
     match process::wait(pid, true).context("wait for", "ps")? {
-        Some((_, 0)) => core::str::from_utf8(text).map_err(|_| Error::because("read from", "ps", "it is not UTF-8")),
+        Some((_, 0)) => utf8(text).ok_or_else(|| Error::because("read from", "ps", "it is not UTF-8")),
         ended => {
             let code = ended.map_or(0, |(_, status)| process::exit_code(status));
             Err(Error::because("run", "ps", memory::format(format_args!("exit code {code}"))))

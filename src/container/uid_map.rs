@@ -1,6 +1,7 @@
 //! The id maps of a new user namespace, written by us, or by newuidmap(1) and newgidmap(1), who know which ids the
 //! administrator has given to whom: `/etc/subuid`, `/etc/subgid`.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::create::put_proc;
@@ -73,7 +74,7 @@ fn help(name: &'static str, pid: i32, map: &Map<'_>, path: Option<&CStr>) -> Res
 
 #[cold]
 fn refused(name: &'static str, said: &[u8]) -> Error {
-    let line = said.split(|byte| *byte == b'\n').next().and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+    let line = said.split(|byte| *byte == b'\n').next().and_then(|line| utf8(line)).unwrap_or("");
     let line = line.strip_prefix(name).map_or(line, |rest| rest.trim_start_matches([':', ' ']));
     Error::because(name, "", if line.is_empty() { "has failed" } else { line })
         .hint("/etc/subuid and /etc/subgid say which ids are whose")
@@ -82,7 +83,7 @@ fn refused(name: &'static str, said: &[u8]) -> Error {
 /// Where the system has it; else, for systems that have it elsewhere, in a directory of the caller's PATH that is
 /// root's alone.
 fn find(name: &'static str, path: Option<&CStr>) -> Result<&'static CStr> {
-    let path = path.and_then(|path| path.to_str().ok()).unwrap_or("");
+    let path = path.and_then(|path| utf8(path.to_bytes())).unwrap_or("");
     let system = ["/usr/bin", "/bin"].into_iter();
     let trusted = path.split(':').filter(|directory| directory.starts_with('/') && is_roots(directory));
     system

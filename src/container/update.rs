@@ -12,6 +12,7 @@ use crate::plan::resources::limits;
 use crate::plan::systemd::properties;
 use crate::resctrl;
 use crate::spec::{Cpu, Memory, Resources};
+use crate::sys;
 use crate::sys::memory;
 use crate::warn;
 
@@ -110,5 +111,5 @@ fn first_number(cgroup: &Cgroup<'_>, file: &str) -> Option<i64> {
 
 fn number(cgroup: &Cgroup<'_>, file: &str, word: usize) -> Option<i64> {
     let mut buffer = [0; 64];
-    cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().nth(word)?.parse().ok()
+    sys::natural(cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().nth(word)?)
 }

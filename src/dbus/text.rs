@@ -4,9 +4,11 @@
 //! A number without a type is an `i`, or what stands before it in an array. What D-Bus has not (`just`, `nothing`) is
 //! no value here.
 
+use crate::sys::utf8;
 use core::fmt::{self, Display, Formatter};
 
 use super::wire::{Value, signatures};
+use crate::sys;
 use crate::sys::memory::{self, Growing};
 
 /// How deep values may lie in each other; the bus has no more than 32 of each kind.
@@ -217,7 +219,7 @@ impl<'a> Parser<'a> {
             let letter = match letter {
                 _ if letter == quote => {
                     self.rest = &self.rest[1 + at + 1..];
-                    return core::str::from_utf8(clean.finish()).ok();
+                    return utf8(clean.finish());
                 }
                 '\\' => match letters.next()?.1 {
                     'n' => '\n',
@@ -287,7 +289,7 @@ fn number(word: &str, kind: u8) -> Option<Value<'static>> {
 /// exact itself, one multiplication or division does that. What has more is refused.
 fn double(text: &str) -> Option<f64> {
     let (digits, exponent) = match text.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        Some((digits, exponent)) => (digits, sys::integer(exponent)?),
         None => (text, 0),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -299,7 +301,7 @@ fn double(text: &str) -> Option<f64> {
             return None;
         }
     }
-    let power = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
     if whole.len() + fraction.len() == 0 || power.unsigned_abs() > 22 {
         return None;
     }

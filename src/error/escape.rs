@@ -41,11 +41,12 @@ impl Display for Escaped<'_> {
 /// If `out` does not take it.
 pub fn escape(out: &mut dyn Write, character: char) -> fmt::Result {
     let escaped = match character {
+        '\0' => "\\0",
         '\n' => "\\n",
         '\r' => "\\r",
         '\t' => "\\t",
         // Controls; blanks, marks and joiners of no or any width; variants; tags.
-        '\0'..' ' | '\x7f'..='\u{9f}' | '\u{2000}'..='\u{206f}' | '\u{fe00}'..='\u{feff}' | '\u{e0000}'.. => {
+        '\x01'..' ' | '\x7f'..='\u{9f}' | '\u{2000}'..='\u{206f}' | '\u{fe00}'..='\u{feff}' | '\u{e0000}'.. => {
             out.write_str("\\u{")?;
             out.write_str(hexadecimal(u64::from(character), &mut [0; 20]))?;
             "}"
@@ -64,7 +65,7 @@ mod tests {
         for (text, quoted) in [
             ("", r#""""#),
             ("plain, 'quoted' \u{e4}", "\"plain, 'quoted' \u{e4}\""),
-            ("a\n\r\t\0\u{1b}[1m\u{7f}", r#""a\n\r\t\u{0}\u{1b}[1m\u{7f}""#),
+            ("a\n\r\t\0\u{1b}[1m\u{7f}", r#""a\n\r\t\0\u{1b}[1m\u{7f}""#),
             (r#"say "\""#, r#""say \"\\\"""#),
             ("txt.\u{202e}exe", r#""txt.\u{202e}exe""#),
             ("\u{feff}\u{200b}\u{e0041}", r#""\u{feff}\u{200b}\u{e0041}""#),

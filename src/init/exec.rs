@@ -1,5 +1,6 @@
 //! The last steps: the program is found, the descriptors are what they should be, and init becomes it.
 
+use crate::sys::shown;
 use core::convert::Infallible;
 use core::ffi::CStr;
 
@@ -41,7 +42,7 @@ pub(super) fn find(process: &Process<'_>) -> Result<&'static CStr> {
     let Some(wanted) = process.args.first().copied() else {
         return Err(not_found("", " in $PATH"));
     };
-    let word = wanted.to_str().unwrap_or("?");
+    let word = shown(wanted);
     if word.contains('/') {
         return match file::access_execute(wanted) {
             Ok(()) => regular(wanted).map(|()| wanted),
@@ -87,7 +88,7 @@ fn not_found(word: &str, place: &str) -> Error {
 
 #[cold]
 fn not_executable(path: &CStr) -> Error {
-    let word = path.to_str().unwrap_or("?");
+    let word = shown(path);
     match file::fstatat(CWD, path, AtFlags::empty()) {
         Ok(stat) if stat.st_mode & 0o111 == 0 => the_path(word, "exists but it is not executable"),
         _ => Error::because("open", quoted(word), NOT_ALLOWED),
@@ -100,7 +101,7 @@ fn the_path(word: &str, is: &str) -> Error {
 }
 
 fn regular(path: &CStr) -> Result<()> {
-    let word = path.to_str().unwrap_or("?");
+    let word = shown(path);
     let stat = file::fstatat(CWD, path, AtFlags::empty()).context("stat", word)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         return Ok(());
@@ -163,7 +164,7 @@ pub(super) fn replace(
 ) -> Result<Infallible> {
     install_last(planned, link)?;
     let errno = process::execve(program, args, env);
-    let word = program.to_str().unwrap_or("?");
+    let word = shown(program);
     // The file was there a moment ago: what is missing is its interpreter.
     let doing = if errno == Errno::NOENT {
         "exec container process (missing dynamic library?)"

@@ -1,6 +1,7 @@
 //! Labels of security modules, which a process can only ask for itself: files in its `/proc/self/attr`. They are opened
 //! in the host's procfs, before anything of a container is in sight (CVE-2019-16884, CVE-2015-1334).
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -49,12 +50,12 @@ impl Files {
 
 fn open(path: &'static CStr) -> Result<(OwnedFd, &'static CStr)> {
     let file = file::openat(CWD, path, OFlags::WRONLY, Mode::empty());
-    file.map(|file| (file, path)).context("open", path.to_str().unwrap_or("?"))
+    file.map(|file| (file, path)).context("open", shown(path))
 }
 
 fn write(file: &Option<(OwnedFd, &'static CStr)>, label: Option<&CStr>) -> Result<()> {
     let (Some((file, path)), Some(label)) = (file, label) else { return Ok(()) };
-    let (path, text) = (path.to_str().unwrap_or("?"), label.to_str().unwrap_or("?"));
+    let (path, text) = (shown(path), shown(label));
     match file::write(file.as_fd(), label.to_bytes()) {
         Ok(_) => Ok(()),
         Err(errno) => Err(Error::errno("write", memory::format(format_args!("`{text}` to {path}")), errno)),

@@ -1,5 +1,6 @@
 //! Writing JSON, piece by piece.
 
+use crate::sys::utf8;
 use core::fmt;
 
 use super::object::Map;
@@ -64,7 +65,7 @@ pub fn text(style: Style, write: impl FnOnce(&mut Writer<'_>)) -> &'static str {
     }
     let mut text = Text(Growing::new());
     write(&mut Writer::new(&mut text, style));
-    core::str::from_utf8(text.0.finish()).unwrap_or_default()
+    utf8(text.0.finish()).unwrap_or_default()
 }
 
 impl<'w> Writer<'w> {
@@ -103,31 +104,31 @@ impl<'w> Writer<'w> {
 
     /// An object, with what `members` writes.
     pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
-        self.open("{");
+        self.open(b'{');
         members(self);
-        self.close("}");
+        self.close(b'}');
     }
 
     /// An array, with what `items` writes.
     pub fn array(&mut self, items: impl FnOnce(&mut Self)) {
-        self.open("[");
+        self.open(b'[');
         items(self);
-        self.close("]");
+        self.close(b']');
     }
 
-    pub(crate) fn open(&mut self, bracket: &str) {
+    pub(crate) fn open(&mut self, bracket: u8) {
         self.begin();
-        self.put(bracket);
+        self.byte(bracket);
         self.depth += 1;
         self.before = Before::Open;
     }
 
-    pub(crate) fn close(&mut self, bracket: &str) {
+    pub(crate) fn close(&mut self, bracket: u8) {
         self.depth -= 1;
         if self.before == Before::Value {
             self.line();
         }
-        self.put(bracket);
+        self.byte(bracket);
         self.before = Before::Value;
     }
 
@@ -148,6 +149,12 @@ impl<'w> Writer<'w> {
             for _ in 0..self.depth {
                 self.put("  ");
             }
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        if self.result.is_ok() {
+            self.result = self.out.write_char(char::from(byte));
         }
     }
 

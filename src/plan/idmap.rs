@@ -8,6 +8,7 @@ use super::mount::Surroundings;
 use super::namespace::{Maps, map};
 use crate::error::{Error, Quoted, Result};
 use crate::spec::{self, IdMapping};
+use crate::sys;
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
 
@@ -95,7 +96,7 @@ fn maps<'a>(text: &str, name: &str, container: &[IdMapping]) -> Result<&'a [IdMa
     for part in text.split(';').filter_map(|part| part.strip_prefix(name)) {
         for range in part.split('#') {
             let (relative, numbers) = range.strip_prefix('@').map_or((false, range), |rest| (true, rest));
-            let mut numbers = numbers.split('-').map(|number| number.parse::<u32>().ok());
+            let mut numbers = numbers.split('-').map(|number| sys::natural::<u32>(number));
             let mut next = || numbers.next().flatten();
             let (Some(inside), Some(outside), Some(size), None) = (next(), next(), next(), numbers.next()) else {
                 return Err("a range is not of the form FIRST-FIRST-COUNT");

@@ -1,6 +1,8 @@
 //! `mounts[]`: each entry becomes one step: where the tree comes from, which attributes it has before it is attached,
 //! and where it goes. The table of options is the only place that knows their names.
 
+use crate::sys::shown;
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::idmap::{self, Idmap, Ids};
@@ -547,7 +549,7 @@ fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: 
         ));
     };
     if let Some(word) = all.supers.as_slice().first().or(all.data.as_slice().first().map(|datum| &datum.key)) {
-        let word = word.to_str().unwrap_or("?");
+        let word = shown(word);
         return Err(Error::config(
             format_args!("mounts[{index}].options"),
             format_args!("{} is for a file system, a bind mount cannot have it", Quoted(word)),
@@ -614,7 +616,7 @@ fn words<'a>(data: &[Datum<'_>]) -> Option<&'a CStr> {
     const LIMIT: usize = 4095;
     let mut pieces = Growing::new();
     for datum in data {
-        let (key, value) = (datum.key.to_str().ok()?, datum.value.map_or(Some(""), |value| value.to_str().ok())?);
+        let (key, value) = (utf8(datum.key.to_bytes())?, datum.value.map_or(Some(""), |value| utf8(value.to_bytes()))?);
         if value.contains(',') {
             return None;
         }

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::error::escape;
 use crate::json::{Style, Writer};
+use crate::sys;
 use crate::sys::memory;
 
 /// What stands in a column.
@@ -40,7 +41,7 @@ impl<'w> Page<'w> {
     pub(super) fn new(out: &'w mut dyn fmt::Write, as_json: bool) -> Page<'w> {
         let form = if as_json {
             let mut writer = Writer::new(out, Style::Pretty);
-            writer.open("{");
+            writer.open(b'{');
             Form::Json(writer)
         } else {
             Form::People(out, Ok(()))
@@ -54,7 +55,7 @@ impl<'w> Page<'w> {
         self.close();
         (self.name, self.columns, self.open) = (name, columns, true);
         if let Form::Json(writer) = &mut self.form {
-            writer.name(name).open("[");
+            writer.name(name).open(b'[');
         }
     }
 
@@ -62,7 +63,7 @@ impl<'w> Page<'w> {
         if let Form::Json(writer) = &mut self.form
             && self.open
         {
-            writer.close("]");
+            writer.close(b']');
         }
         self.open = false;
     }
@@ -71,9 +72,9 @@ impl<'w> Page<'w> {
     pub(super) fn row(&mut self, values: &[Value<'_>]) {
         match &mut self.form {
             Form::Json(writer) => {
-                writer.open("{");
+                writer.open(b'{');
                 columns(self.columns).zip(values).for_each(|((name, _), value)| member(writer, name, value));
-                writer.close("}");
+                writer.close(b'}');
             }
             Form::People(out, result) => {
                 let name = core::mem::take(&mut self.name);
@@ -99,7 +100,7 @@ impl<'w> Page<'w> {
         self.close();
         match self.form {
             Form::Json(mut writer) => {
-                writer.close("}");
+                writer.close(b'}');
                 writer.finish()
             }
             Form::People(_, result) => result,
@@ -111,7 +112,7 @@ impl<'w> Page<'w> {
 fn columns(columns: &'static str) -> impl Iterator<Item = (&'static str, usize)> {
     columns.split(' ').map(|column| {
         let (name, width) = column.split_once(':').unwrap_or((column, ""));
-        (name, width.parse().unwrap_or(0))
+        (name, sys::natural(width).unwrap_or(0))
     })
 }
 

@@ -1,5 +1,6 @@
 //! `process`: what is executed, with which words, where, and as whom.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::cstr;
@@ -138,7 +139,7 @@ fn name(entry: &str) -> &str {
 
 /// The value of a variable.
 fn variable<'a>(env: &[&'static CStr], wanted: &str) -> Option<&'a str> {
-    env.iter().filter_map(|entry| entry.to_str().ok()).find_map(|entry| match entry.split_once('=') {
+    env.iter().filter_map(|entry| utf8(entry.to_bytes())).find_map(|entry| match entry.split_once('=') {
         Some((name, value)) if name == wanted => Some(value),
         _ => None,
     })

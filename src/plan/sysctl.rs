@@ -1,5 +1,6 @@
 //! `linux.sysctl`: kernel parameters of the container's own namespaces, and of nothing else.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::namespace::{self, Namespaces};
@@ -87,7 +88,7 @@ fn slashes(name: &str) -> &str {
                     other => other,
                 };
             }
-            core::str::from_utf8(bytes).unwrap_or(name)
+            utf8(bytes).unwrap_or(name)
         }
         _ => name,
     }

@@ -2,6 +2,7 @@
 //! `--debug` shows, and what the golden tests compare. Every structure is taken apart whole: what is added to the plan
 //! cannot be forgotten here.
 
+use crate::sys::shown;
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
@@ -557,5 +558,5 @@ fn limit(limit: u64) -> &'static str {
 }
 
 fn text(string: &CStr) -> &str {
-    string.to_str().unwrap_or("?")
+    shown(string)
 }

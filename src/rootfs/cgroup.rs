@@ -1,6 +1,7 @@
 //! A mount of type `cgroup`: in the container, `/sys/fs/cgroup` looks like the host's layout, and shows the container
 //! its own cgroups only.
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use super::Rootfs;
@@ -52,7 +53,7 @@ impl Rootfs<'_> {
                     continue;
                 }
                 bound => {
-                    let path = hierarchy.path.to_str().unwrap_or("?");
+                    let path = shown(hierarchy.path);
                     bound.map_err(|errno| Error::errno("mount the cgroup", path, errno))?;
                 }
             }

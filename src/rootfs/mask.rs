@@ -3,6 +3,7 @@
 //! All masked directories share one empty, read-only tmpfs, however many there are (a machine with many processors
 //! has dozens); all masked files are the host's null device, checked to be it (CVE-2025-31133).
 
+use crate::sys::shown;
 use core::ffi::CStr;
 
 use super::device::host_node;
@@ -127,5 +128,5 @@ fn empty_directory() -> Result<OwnedFd> {
 }
 
 fn text(path: &CStr) -> &str {
-    path.to_str().unwrap_or("?")
+    shown(path)
 }

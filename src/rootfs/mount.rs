@@ -1,5 +1,7 @@
 //! One mount: the tree made or taken, its attributes set while it is detached, then attached.
 
+use crate::sys::shown;
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::{Ground, Place, make_in};
@@ -50,8 +52,7 @@ impl Ground {
         let mut buffers = [[0; 4096]; 2];
         let [target, there] = &mut buffers;
         let target = file::readlinkat(source, c"", target).map_err(wrong("readlink"))?;
-        let target =
-            core::str::from_utf8(target).ok().and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
+        let target = utf8(target).and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
         let parent = self.root().parent_or_make(mount.destination.given).map_err(wrong("openat2"))?;
         let (parent, name) = parent.ok_or_else(|| failed(mount, "symlink", Errno::INVAL))?;
         match file::symlinkat(target, parent.as_fd(), name) {
@@ -248,12 +249,7 @@ fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> 
         };
         let mut buffer = [0; 256];
         let said = context.message(&mut buffer);
-        let subject = memory::format(format_args!(
-            "{}, option {}{equals}{}",
-            subject(mount),
-            key.to_str().unwrap_or("?"),
-            value.to_str().unwrap_or("?")
-        ));
+        let subject = memory::format(format_args!("{}, option {}{equals}{}", subject(mount), shown(key), shown(value)));
         Error::errno("mount", subject, errno).with_reason(said)
     })
 }

@@ -1,5 +1,7 @@
 //! The change of root: from here on a path of the host cannot be named.
 
+use crate::sys::shown;
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::Rootfs;
@@ -52,7 +54,7 @@ fn hide_host_mounts() -> Result<()> {
     const LIMIT: usize = 16 << 20;
     let table = file::open(c"/proc/self/mountinfo").context("open", "/proc/self/mountinfo")?;
     let table = file::read_to_end(table.as_fd(), LIMIT).context("read", "/proc/self/mountinfo")?;
-    let table = core::str::from_utf8(table).unwrap_or("");
+    let table = utf8(table).unwrap_or("");
     for line in table.lines().rev() {
         let Some((left, right)) = line.split_once(" - ") else { continue };
         if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {
@@ -63,7 +65,7 @@ fn hide_host_mounts() -> Result<()> {
         match mount::umount_detach(path) {
             Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}
             Err(errno) => {
-                return Err(crate::error::Error::errno("umount the host's", path.to_str().unwrap_or("?"), errno));
+                return Err(crate::error::Error::errno("umount the host's", shown(path), errno));
             }
         }
     }

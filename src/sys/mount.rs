@@ -1,5 +1,6 @@
 //! Mounts, by descriptor: a tree is opened or made detached, gets its attributes, and is attached as the last thing.
 
+use super::utf8;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -227,7 +228,7 @@ impl FsContext {
     #[must_use]
     pub fn message<'b>(&self, buffer: &'b mut [u8]) -> &'b str {
         let n = call("read", || rustix::io::read(self.0.as_fd(), &mut *buffer)).unwrap_or(0);
-        let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
+        let text = utf8(&buffer[..n]).unwrap_or("");
         // "e tmpfs: Bad value for 'size'": the first letter tells the kind.
         text.get(2..).unwrap_or("").trim_end()
     }

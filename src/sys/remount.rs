@@ -4,6 +4,7 @@
 //! where no path leads that anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
 //! mount namespace, with init before it executes: nothing is ever seen without its attributes.
 
+use super::utf8;
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{__NR_mount, MS_BIND, MS_REC, MS_REMOUNT};
@@ -41,7 +42,7 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
         path = memory::cstr(memory::format(format_args!("/proc/self/fd/{number}"))).ok_or(Errno::NOMEM)?;
         let info = memory::cstr(memory::format(format_args!("/proc/self/fdinfo/{number}"))).ok_or(Errno::NOMEM)?;
         let mut buffer = [0; 256];
-        let info = core::str::from_utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
+        let info = utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
         let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
         if !is_listed(id, 0)? {
             // What is no directory goes onto a file that is everywhere.
@@ -69,7 +70,7 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
 fn is_listed(id: &str, word: usize) -> Result<bool> {
     const LIMIT: usize = 16 << 20;
     let table = file::read_to_end(file::open(c"/proc/self/mountinfo")?.as_fd(), LIMIT)?;
-    let table = core::str::from_utf8(table).unwrap_or("");
+    let table = utf8(table).unwrap_or("");
     Ok(table.lines().any(|line| line.split(' ').nth(word) == Some(id)))
 }
 

@@ -5,6 +5,7 @@
 //! `/proc/self/fd/N` and its kin lead nowhere. The class of bugs this ends: CVE-2019-18837, CVE-2021-30465,
 //! CVE-2024-45310, CVE-2025-31133, CVE-2025-52565, CVE-2026-41579, CVE-2026-47766.
 
+use super::utf8;
 use core::ffi::CStr;
 
 use rustix::fs::ResolveFlags;
@@ -161,7 +162,7 @@ impl<'fd> Root<'fd> {
         let mut buffer = [0; 4096];
         let target = match file::readlinkat(parent.as_fd(), name, &mut buffer) {
             Err(Errno::INVAL) => return Ok(path),
-            target => core::str::from_utf8(target?).map_err(|_| Errno::ILSEQ)?,
+            target => utf8(target?).ok_or(Errno::ILSEQ)?,
         };
         let absolute = target.starts_with('/');
         let before = if absolute { None } else { split(path).and_then(|(before, _)| before) };
@@ -182,9 +183,9 @@ fn split(path: &CStr) -> Option<(Option<&'static CStr>, &CStr)> {
     let name: &CStr = if end == bytes.len() {
         CStr::from_bytes_with_nul(&path.to_bytes_with_nul()[start..]).ok()?
     } else {
-        memory::cstr(core::str::from_utf8(name).ok()?)?
+        memory::cstr(utf8(name)?)?
     };
-    let parent = core::str::from_utf8(&bytes[..start]).ok()?;
+    let parent = utf8(&bytes[..start])?;
     let parent = if parent.trim_matches('/').is_empty() { None } else { Some(memory::cstr(parent)?) };
     Some((parent, name))
 }

@@ -162,7 +162,7 @@ impl<'a> Table<'_, 'a> {
 fn is_list(list: &str) -> bool {
     list.trim().split(',').all(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        match (sys::natural(first), sys::natural(last)) {
+        match (sys::natural::<u32>(first), sys::natural(last)) {
             (Some(first), Some(last)) => first <= last,
             _ => false,
         }
