@@ -138,10 +138,11 @@ fn page(text: core::fmt::Arguments<'_>) -> Outcome {
 
 /// Whether the verb got as many words as it wants.
 fn count(verb: &Verb, words: usize) -> Result<()> {
+    let (least, most) = verb.bounds();
     let (bound, number) = match words {
         0 if verb.takes_id() => return Err(Error::says(format_args!("please specify a ID for the container"))),
-        few if few < verb.words.min => ("minimum", verb.words.min),
-        many if many > verb.words.max => ("maximum", verb.words.max),
+        few if few < least => ("minimum", least),
+        many if many > most => ("maximum", most),
         _ => return Ok(()),
     };
     Err(Error::says(format_args!("`{}` requires a {bound} of {number} arguments", verb.name)))

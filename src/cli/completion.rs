@@ -60,7 +60,7 @@ impl Display for Bash {
 
 fn options(f: &mut Formatter<'_>, options: &[Opt]) -> Result {
     for (at, option) in options.iter().chain(COMMON).enumerate() {
-        write!(f, "{}--{}", if at == 0 { "" } else { " " }, option.long)?;
+        write!(f, "{}--{}", if at == 0 { "" } else { " " }, option.long())?;
     }
     Ok(())
 }
@@ -96,12 +96,12 @@ impl Display for Fish {
 
 fn fish_options(f: &mut Formatter<'_>, when: &str, options: &[Opt]) -> Result {
     for option in options {
-        write!(f, "complete -c isopod -n {when} -l {}", option.long)?;
-        if let Some(letter) = option.short.chars().next() {
+        write!(f, "complete -c isopod -n {when} -l {}", option.long())?;
+        if let Some(letter) = option.short().chars().next() {
             write!(f, " -s {letter}")?;
         }
-        let value = if matches!(option.kind, Kind::Value(_)) { " -r" } else { "" };
-        writeln!(f, "{value} -d '{}'", Quoted(option.help))?;
+        let value = if matches!(option.kind(), Kind::Value(_)) { " -r" } else { "" };
+        writeln!(f, "{value} -d '{}'", Quoted(option.help()))?;
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ mod tests {
             for verb in VERBS {
                 assert!(script.contains(verb.name), "{}", verb.name);
                 for option in verb.options.iter().chain(GLOBAL) {
-                    assert!(script.contains(option.long), "{}", option.long);
+                    assert!(script.contains(option.long()), "{}", option.long());
                 }
             }
         }

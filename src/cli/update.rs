@@ -21,10 +21,8 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     let resources = match given.value(&verbs::RESOURCES) {
         None => from_options(given).map_err(misuse)?,
         Some(file) => {
-            if let Some(other) =
-                verbs::LIMITS.iter().find(|option| option.long != verbs::RESOURCES.long && given.has(option))
-            {
-                let message = format_args!("--{}: not together with --resources", other.long);
+            if let Some(other) = verbs::LIMITS.iter().find(|option| **option != verbs::RESOURCES && given.has(option)) {
+                let message = format_args!("--{}: not together with --resources", other.long());
                 return Err(misuse(Error::says(message)));
             }
             from_document(file)?
@@ -50,24 +48,24 @@ const SIZE: Form = ("it is a number of bytes, as in 64m, or -1", Some(size));
 const WEIGHT: Form = ("it is a number from 10 to 1000", Some(weight));
 
 /// A member of the document, and the option that sets it.
-type Member = (&'static str, &'static Opt, Form);
+type Member = (&'static str, Opt, &'static Form);
 
 /// What the options set: members of the members of `linux.resources`.
 #[rustfmt::skip]
 static MEMBERS: &[(&str, &[Member])] = &[
     ("memory", &[
-        ("limit", &verbs::MEMORY, SIZE), ("reservation", &verbs::MEMORY_RESERVATION, SIZE),
-        ("swap", &verbs::MEMORY_SWAP, SIZE), ("kernel", &verbs::KERNEL_MEMORY, SIZE),
-        ("kernelTCP", &verbs::KERNEL_MEMORY_TCP, SIZE),
+        ("limit", verbs::MEMORY, &SIZE), ("reservation", verbs::MEMORY_RESERVATION, &SIZE),
+        ("swap", verbs::MEMORY_SWAP, &SIZE), ("kernel", verbs::KERNEL_MEMORY, &SIZE),
+        ("kernelTCP", verbs::KERNEL_MEMORY_TCP, &SIZE),
     ]),
     ("cpu", &[
-        ("shares", &verbs::CPU_SHARE, NATURAL), ("quota", &verbs::CPU_QUOTA, NUMBER),
-        ("burst", &verbs::CPU_BURST, NATURAL), ("period", &verbs::CPU_PERIOD, NATURAL),
-        ("realtimeRuntime", &verbs::CPU_RT_RUNTIME, NUMBER), ("realtimePeriod", &verbs::CPU_RT_PERIOD, NATURAL),
-        ("cpus", &verbs::CPUSET_CPUS, TEXT), ("mems", &verbs::CPUSET_MEMS, TEXT), ("idle", &verbs::CPU_IDLE, NUMBER),
+        ("shares", verbs::CPU_SHARE, &NATURAL), ("quota", verbs::CPU_QUOTA, &NUMBER),
+        ("burst", verbs::CPU_BURST, &NATURAL), ("period", verbs::CPU_PERIOD, &NATURAL),
+        ("realtimeRuntime", verbs::CPU_RT_RUNTIME, &NUMBER), ("realtimePeriod", verbs::CPU_RT_PERIOD, &NATURAL),
+        ("cpus", verbs::CPUSET_CPUS, &TEXT), ("mems", verbs::CPUSET_MEMS, &TEXT), ("idle", verbs::CPU_IDLE, &NUMBER),
     ]),
-    ("pids", &[("limit", &verbs::PIDS_LIMIT, NUMBER)]),
-    ("blockIO", &[("weight", &verbs::BLKIO_WEIGHT, WEIGHT)]),
+    ("pids", &[("limit", verbs::PIDS_LIMIT, &NUMBER)]),
+    ("blockIO", &[("weight", verbs::BLKIO_WEIGHT, &WEIGHT)]),
 ];
 
 /// The options become the document that says the same: one reader for both.
