@@ -20,7 +20,7 @@ mod value;
 mod writer;
 
 pub use object::Map;
-pub(crate) use object::{object, place};
+pub(crate) use object::object;
 pub use read::{Failed, Read};
 pub(crate) use value::option;
 pub use value::{Items, List, Value};

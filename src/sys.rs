@@ -28,12 +28,12 @@ pub mod security;
 pub mod socket;
 pub mod start;
 pub mod terminal;
+mod text;
 pub mod time;
 
 pub use errno::Errno;
 pub use fd::{AsFd, BorrowedFd, CWD, OwnedFd};
-
-use core::ffi::CStr;
+pub use text::{Names, decimal, hexadecimal, integer, natural, shown, utf8};
 
 use crate::log;
 
@@ -102,64 +102,4 @@ pub(crate) fn call_sink(sink: *mut (), level: log::Level, message: &str) {
     // SAFETY: only `log::set` makes such a pointer, and from a `Sink`; both are one machine word.
     let sink = unsafe { core::mem::transmute::<*mut (), log::Sink>(sink) };
     sink(level, message);
-}
-
-/// Bytes as text, if they are UTF-8: `str::from_utf8` for who does not ask why not.
-#[inline(never)]
-#[must_use]
-pub fn utf8(bytes: &[u8]) -> Option<&str> {
-    core::str::from_utf8(bytes).ok()
-}
-
-/// A path or a word of the user's for a message; `?` if it is not UTF-8.
-#[inline(never)]
-#[must_use]
-pub fn shown(string: &CStr) -> &str {
-    utf8(string.to_bytes()).unwrap_or("?")
-}
-
-/// The number that these digits are. Nothing else is one: `str::parse` would take a plus sign, and has a code for each
-/// type.
-#[must_use]
-pub fn natural<T: TryFrom<u64>>(digits: &str) -> Option<T> {
-    number_of(digits)?.try_into().ok()
-}
-
-/// The same with a minus sign before it, perhaps.
-#[must_use]
-pub fn integer(text: &str) -> Option<i64> {
-    match text.strip_prefix('-') {
-        Some(digits) => 0i64.checked_sub_unsigned(number_of(digits)?),
-        None => natural(text),
-    }
-}
-
-#[inline(never)]
-fn number_of(digits: &str) -> Option<u64> {
-    let value = |digit: u8| Some(u64::from(digit.checked_sub(b'0')?)).filter(|value| *value < 10);
-    let more = |number: u64, digit| number.checked_mul(10)?.checked_add(value(digit)?);
-    if digits.is_empty() { None } else { digits.bytes().try_fold(0, more) }
-}
-
-/// A number in decimal without the formatting machinery, for places where that must not fail.
-pub fn decimal(value: u64, digits: &mut [u8; 20]) -> &str {
-    number(value, 10, digits)
-}
-
-/// The same in hexadecimal.
-pub fn hexadecimal(value: u64, digits: &mut [u8; 20]) -> &str {
-    number(value, 16, digits)
-}
-
-fn number(mut value: u64, base: u64, digits: &mut [u8; 20]) -> &str {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[(value % base) as usize];
-        value /= base;
-        if value == 0 {
-            break;
-        }
-    }
-    core::str::from_utf8(&digits[at..]).unwrap_or("")
 }

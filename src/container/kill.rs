@@ -7,7 +7,7 @@ use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
 use crate::sys;
-use crate::sys::utf8;
+use crate::sys::{Names, utf8};
 
 /// Sends a signal to the container's init, or to every process in its cgroup.
 ///
@@ -40,12 +40,10 @@ const RTMIN: u32 = 34;
 const RTMAX: u32 = 64;
 
 /// By number, from 1: signal(7) for this machine.
-#[rustfmt::skip]
-static NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
+static NAMES: Names = Names(
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG \
+     XCPU XFSZ VTALRM PROF WINCH IO PWR SYS",
+);
 
 /// The number of a signal: `15`, `TERM`, `SIGTERM`, `sigterm`, `RTMIN+1`, `RTMAX-1`; or `0`, which only asks whether
 /// there is somebody who could get one.

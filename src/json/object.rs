@@ -31,7 +31,7 @@ macro_rules! object {
             fn member(&mut self, name: &$a str) -> Option<&mut dyn $crate::json::Value<$a>> {
                 #[allow(non_camel_case_types)]
                 enum Place { $($field),* }
-                match $crate::json::place(concat!($($name, " "),*), name)? {
+                match $crate::sys::Names(concat!($($name, " "),*)).place(name)? {
                     $(place if place == Place::$field as usize => Some(&mut self.$field),)*
                     _ => None,
                 }
@@ -50,20 +50,6 @@ macro_rules! object {
     };
 }
 pub(crate) use object;
-
-/// Which of the names this is, each of which has a blank behind it. A text and a number take a fraction of the program
-/// that a comparison for each name would.
-pub(crate) fn place(names: &str, name: &str) -> Option<usize> {
-    let mut rest = names.as_bytes();
-    for place in 0.. {
-        let end = rest.iter().position(|byte| *byte == b' ')?;
-        if &rest[..end] == name.as_bytes() {
-            return Some(place);
-        }
-        rest = &rest[end + 1..];
-    }
-    None
-}
 
 /// The members of an object whose names are data, in the order of the text. Of two with one name the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -400,7 +400,7 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     fill_scheduling(page, scheduling);
     page.section("rlimits", "type:10 soft:10 hard");
     for Rlimit { resource, soft, hard, index: _ } in *rlimits {
-        let kind = RESOURCES.get(*resource as usize).unwrap_or(&"?");
+        let kind = RESOURCES.at(*resource as usize).unwrap_or("?");
         page.row().text(kind).text(limit(*soft)).text(limit(*hard));
     }
     page.one("cwd").path(cwd);
