@@ -152,7 +152,7 @@ impl<'a> Cgroup<'a> {
         };
         let mut buffer = [0; 512];
         let killed = number(self.read(events, &mut buffer).ok()?, "oom_kill").is_some_and(|kills| kills > 0);
-        let mut text = |file| self.read(file, &mut buffer).map(|text| memory::text(text.trim_end()));
+        let mut text = |file| self.read(file, &mut buffer).map(|text| memory::text(text.trim_ascii_end()));
         // The most is known since Linux 5.19.
         killed.then(|| (text(limit).unwrap_or("?"), text(used).or_else(|_| text("memory.current")).unwrap_or("?")))
     }
@@ -235,8 +235,9 @@ fn list(
 
 /// The number behind a name in a text of lines like `oom_kill 1`.
 fn number(text: &str, name: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').and_then(|number| sys::natural(number.trim())))
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?.strip_prefix(' ').and_then(|number| sys::natural(number.trim_ascii()))
+    })
 }
 
 #[cfg(test)]

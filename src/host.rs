@@ -4,6 +4,7 @@
 
 pub mod caller;
 
+use crate::sys;
 use crate::sys::utf8;
 use core::ffi::CStr;
 
@@ -92,7 +93,7 @@ pub fn cgroups_of_both() -> Result<Cgroups<'static>> {
     }
     let mut all = Growing::new();
     others.iter().for_each(|one| all.push(*one));
-    let controllers = text(c"/sys/fs/cgroup/unified/cgroup.controllers")?.trim_end();
+    let controllers = text(c"/sys/fs/cgroup/unified/cgroup.controllers")?.trim_ascii_end();
     all.push(Hierarchy { controllers, ..*unified });
     Ok(Cgroups::V1(all.finish()))
 }
@@ -108,7 +109,7 @@ pub fn cgroups_mounted_or_not() -> Result<Cgroups<'static>> {
 fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Result<Cgroups<'static>> {
     match file::fs_type_at(CGROUP) {
         Ok(magic::CGROUP2) => {
-            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
+            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_ascii_end();
             let own_path = lines(text(OWN)?).find(|line| line.is_unified()).map_or("/", |line| line.path);
             Ok(Cgroups::V2(memory::keep(Hierarchy {
                 controllers,
@@ -162,7 +163,7 @@ pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
     let Cgroups::V2(hierarchy) = cgroups else { return None };
     let mount = utf8(hierarchy.mount.to_bytes())?;
     let own = hierarchy.own_path.trim_end_matches('/');
-    let above = own.rfind('/').map_or("", |end| &own[..end]);
+    let above = sys::split_last(own).map_or("", |(above, _)| above);
     // The root of all of them is never a user's, but may be that of a cgroup namespace.
     let mine = |path: &&str| {
         let writable = |file| memory::joined(&[mount, path, file]).is_some_and(|path| file::access_write(path).is_ok());

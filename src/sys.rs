@@ -33,7 +33,7 @@ pub mod time;
 
 pub use errno::Errno;
 pub use fd::{AsFd, BorrowedFd, CWD, OwnedFd};
-pub use text::{Names, decimal, hexadecimal, integer, natural, shown, utf8};
+pub use text::{Names, decimal, hexadecimal, integer, natural, shown, split_last, utf8};
 
 use crate::log;
 

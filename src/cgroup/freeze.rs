@@ -89,7 +89,7 @@ impl Place<'_> {
         if self.hierarchy.unified {
             matches!(self.read("cgroup.events", &mut buffer), Ok(text) if number(text, "frozen") == Some(1))
         } else if self.hierarchy.controls("freezer") {
-            matches!(self.read("freezer.state", &mut buffer), Ok(text) if text.trim() != "THAWED")
+            matches!(self.read("freezer.state", &mut buffer), Ok(text) if text.trim_ascii() != "THAWED")
         } else {
             false
         }
@@ -104,7 +104,7 @@ impl Place<'_> {
             let mut buffer = [0; 256];
             let n = file::pread(file.as_fd(), &mut buffer, 0)?;
             let text = utf8(&buffer[..n]).unwrap_or("");
-            if text.trim() == "FROZEN" || number(text, "frozen") == Some(1) {
+            if text.trim_ascii() == "FROZEN" || number(text, "frozen") == Some(1) {
                 return Ok(true);
             }
             if wait > PATIENCE {

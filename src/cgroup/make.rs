@@ -1,5 +1,6 @@
 //! The cgroup is made, limited, and entered.
 
+use crate::sys;
 use crate::sys::utf8;
 use core::ffi::CStr;
 
@@ -329,7 +330,7 @@ impl<'a> Cgroup<'a> {
                 Err(Errno::BUSY) => match missing().find(|controller| needed(controller)) {
                     Some(controller) => return Err(cannot_turn_on(controller, name, Errno::BUSY)),
                     None => {
-                        debug!("{}", cannot_turn_on(all.trim_end(), name, Errno::BUSY));
+                        debug!("{}", cannot_turn_on(all.trim_ascii_end(), name, Errno::BUSY));
                         continue;
                     }
                 },
@@ -403,9 +404,9 @@ fn inherited<'b>(
 ) -> Result<&'b [u8], Errno> {
     let name = place.above(path).file(file);
     let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
-    match path.rfind('/') {
-        Some(end) if buffer[..n].trim_ascii().is_empty() => {
-            let value = inherited(place, &path[..end], file, false, buffer)?;
+    match sys::split_last(path) {
+        Some((above, _)) if buffer[..n].trim_ascii().is_empty() => {
+            let value = inherited(place, above, file, false, buffer)?;
             file::put(CWD, name, value)?;
             Ok(value)
         }

@@ -20,7 +20,7 @@ impl Cgroup<'_> {
         w.name("pids").object(|w| {
             w.member("current", self.one("pids.current"));
             // 0 is runc's word for no limit.
-            w.member("limit", count(self.text("pids.max").trim()));
+            w.member("limit", count(self.text("pids.max").trim_ascii()));
         });
         w.name("blkio").object(|w| self.blkio(w));
         w.name("hugetlb").object(|w| self.hugetlb(w));
@@ -48,7 +48,7 @@ impl Cgroup<'_> {
 
     /// The number that a file consists of; `max` is the greatest there is.
     fn one(&self, file: &str) -> u64 {
-        let text = self.text(file).trim();
+        let text = self.text(file).trim_ascii();
         if text == "max" { u64::MAX } else { count(text) }
     }
 
@@ -81,7 +81,7 @@ impl Cgroup<'_> {
     fn cpuset(&self, w: &mut Writer<'_>) {
         for (name, file) in [("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")] {
             w.name(name).array(|w| {
-                for part in self.text(file).trim().split(',') {
+                for part in self.text(file).trim_ascii().split(',') {
                     let (first, last) = part.split_once('-').unwrap_or((part, part));
                     if let (Some(first), Some(last)) = (sys::natural::<u16>(first), sys::natural::<u16>(last)) {
                         (first..=last).for_each(|each| w.value(each));
@@ -101,7 +101,7 @@ impl Cgroup<'_> {
             "sched_relax_domain_level",
         ] {
             let text = if self.is_v2() { "" } else { self.text(memory::format(format_args!("cpuset.{name}"))) };
-            w.member(name, sys::integer(text.trim()).unwrap_or(0));
+            w.member(name, sys::integer(text.trim_ascii()).unwrap_or(0));
         }
     }
 

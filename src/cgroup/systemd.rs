@@ -16,6 +16,7 @@ use crate::debug;
 use crate::error::Quoted;
 use crate::host;
 use crate::plan::systemd::{Owner, Property, Unit, slice_path};
+use crate::sys;
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
@@ -93,8 +94,8 @@ impl<'a> Scope<'a> {
             Some((pid, _)) => host::systemd_cgroup_of(*pid)?,
             None => self.path_of_slice()?,
         };
-        match path.rsplit('/').next() {
-            Some(name) if name == self.unit.name => Ok(path),
+        match sys::split_last(path) {
+            Some((_, name)) if name == self.unit.name => Ok(path),
             _ => Err(Error::because("", "", "systemd has put its process elsewhere")),
         }
     }

@@ -4,6 +4,7 @@ use crate::sys::utf8;
 use core::fmt;
 
 use super::object::Map;
+use crate::sys::decimal;
 use crate::sys::memory::Growing;
 
 /// How it looks.
@@ -165,11 +166,14 @@ impl<'w> Writer<'w> {
     }
 
     /// A value whose own text is JSON.
-    fn literal(&mut self, value: impl fmt::Display) {
+    fn literal(&mut self, text: &str) {
         self.begin();
-        if self.result.is_ok() {
-            self.result = write!(self.out, "{value}");
-        }
+        self.put(text);
+    }
+
+    fn number(&mut self, negative: bool, magnitude: u64) {
+        self.literal(if negative { "-" } else { "" });
+        self.put(decimal(magnitude, &mut [0; 20]));
     }
 
     fn string(&mut self, text: &str) {
@@ -216,17 +220,25 @@ impl Write for Raw<'_> {
     }
 }
 
-macro_rules! literals {
-    ($($Type:ty)*) => {
+impl Write for bool {
+    fn write(&self, to: &mut Writer<'_>) {
+        to.literal(if *self { "true" } else { "false" });
+    }
+}
+
+macro_rules! numbers {
+    ($($Type:ty)* => $value:ident $negative:expr, $magnitude:expr) => {
         $(impl Write for $Type {
             fn write(&self, to: &mut Writer<'_>) {
-                to.literal(self);
+                let $value = *self;
+                to.number($negative, $magnitude);
             }
         })*
     };
 }
 
-literals! { bool u16 u32 u64 usize i32 i64 }
+numbers! { u16 u32 u64 usize => value false, value as u64 }
+numbers! { i32 i64 => value value < 0, u64::from(value.unsigned_abs()) }
 
 impl<T: Write + ?Sized> Write for &T {
     fn write(&self, to: &mut Writer<'_>) {

@@ -230,7 +230,7 @@ fn bits<'a>(field: &str, list: Option<&str>, limit: u32) -> Result<Option<&'a [u
     let mut words: Growing<'a, u64> = Growing::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = match (sys::natural::<u32>(first.trim()), sys::natural(last.trim())) {
+        let (first, last) = match (sys::natural::<u32>(first.trim_ascii()), sys::natural(last.trim_ascii())) {
             (Some(first), Some(last)) if first <= last => (first, last),
             _ => return Err(wrong(field, format_args!("{} is not a list like 0-3,7", Quoted(list)))),
         };

@@ -262,7 +262,7 @@ pub fn properties(writes: &[Write<'_>]) -> &'static [Property<'static>] {
 }
 
 fn property(form: Form, text: &str, all: &mut Growing<'static, Property<'static>>) -> Option<Value<'static>> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let first = text.split(' ').next().unwrap_or("");
     // What systemd takes for infinity; -1 is what version 1 says.
     let number = match first {
@@ -295,7 +295,7 @@ fn mask(list: &str) -> Option<Value<'static>> {
     let mut used = 0;
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (sys::natural::<usize>(first.trim())?, sys::natural::<usize>(last.trim())?);
+        let (first, last) = (sys::natural::<usize>(first.trim_ascii())?, sys::natural::<usize>(last.trim_ascii())?);
         if last >= MOST {
             return None;
         }

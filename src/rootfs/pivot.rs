@@ -54,13 +54,14 @@ fn hide_host_mounts() -> Result<()> {
     const LIMIT: usize = 16 << 20;
     let table = file::open(c"/proc/self/mountinfo").context("open", "/proc/self/mountinfo")?;
     let table = file::read_to_end(table.as_fd(), LIMIT).context("read", "/proc/self/mountinfo")?;
-    let table = utf8(table).unwrap_or("");
-    for line in table.lines().rev() {
-        let Some((left, right)) = line.split_once(" - ") else { continue };
-        if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {
+    for line in table.split(|byte| *byte == b'\n').rev().filter_map(utf8) {
+        let mut words = line.split(' ');
+        let path = words.nth(4);
+        // The type of the file system follows a word that is a hyphen.
+        if !matches!(words.skip_while(|word| *word != "-").nth(1), Some("proc" | "sysfs")) {
             continue;
         }
-        let Some(path) = left.split(' ').nth(4).and_then(unescaped) else { continue };
+        let Some(path) = path.and_then(unescaped) else { continue };
         // Those of the container have the same names, but lie on top, where these paths do not lead.
         match mount::umount_detach(path) {
             Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}

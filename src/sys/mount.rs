@@ -230,7 +230,7 @@ impl FsContext {
         let n = call("read", || rustix::io::read(self.0.as_fd(), &mut *buffer)).unwrap_or(0);
         let text = utf8(&buffer[..n]).unwrap_or("");
         // "e tmpfs: Bad value for 'size'": the first letter tells the kind.
-        text.get(2..).unwrap_or("").trim_end()
+        text.get(2..).unwrap_or("").trim_ascii_end()
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
         let info = memory::cstr(memory::format(format_args!("/proc/self/fdinfo/{number}"))).ok_or(Errno::NOMEM)?;
         let mut buffer = [0; 256];
         let info = utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
+        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim_ascii();
         if !is_listed(id, 0)? {
             // What is no directory goes onto a file that is everywhere.
             move_mount_to(tree, CWD, c"/").or_else(|_| move_mount_to(tree, CWD, c"/proc/version"))?;

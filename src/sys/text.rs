@@ -40,6 +40,13 @@ pub fn shown(string: &CStr) -> &str {
     utf8(string.to_bytes()).unwrap_or("?")
 }
 
+/// What is before the last slash of a path, and the name behind it.
+#[must_use]
+pub fn split_last(path: &str) -> Option<(&str, &str)> {
+    let slash = path.bytes().rposition(|byte| byte == b'/')?;
+    Some((path.get(..slash)?, path.get(slash + 1..)?))
+}
+
 /// The number that these digits are. Nothing else is one: `str::parse` would take a plus sign, and has a code for each
 /// type.
 #[must_use]

@@ -174,7 +174,7 @@ impl<'a> Table<'_, 'a> {
         if file.starts_with("cgroup.") && !file.starts_with("cgroup.max.") {
             return Err(wrong(field, format_args!("is not for a config to set")));
         }
-        value.lines().filter(|line| !line.trim().is_empty()).try_for_each(|line| self.set(field, "", file, line))
+        value.lines().filter(|line| !line.trim_ascii().is_empty()).try_for_each(|line| self.set(field, "", file, line))
     }
 }
 

@@ -160,7 +160,7 @@ impl<'a> Table<'_, 'a> {
 
 /// Whether the text is like `0-3,7`.
 fn is_list(list: &str) -> bool {
-    list.trim().split(',').all(|part| {
+    list.trim_ascii().split(',').all(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         match (sys::natural::<u32>(first), sys::natural(last)) {
             (Some(first), Some(last)) => first <= last,
