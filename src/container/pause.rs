@@ -38,10 +38,10 @@ pub fn resume(context: &Context, id: &'static str) -> Result<()> {
 }
 
 /// The lock keeps it from being removed meanwhile: a frozen process of version 1 does not even die.
-fn open(context: &Context, id: &'static str) -> Result<(StateDir, State<'static>)> {
+fn open(context: &Context, id: &'static str) -> Result<(StateDir, &'static State<'static>)> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
-    let state = dir.read()?.unwrap_or_default();
-    Ok((dir, State { id, ..state }))
+    let state = dir.read_or_empty()?;
+    Ok((dir, state))
 }
 
 fn cgroup<'a>(doing: &str, state: &State<'a>) -> Result<Cgroup<'a>> {

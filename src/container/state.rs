@@ -300,7 +300,7 @@ impl StateDir {
     ///
     /// # Errors
     /// The kernel's; if it is not what we write.
-    pub fn read(&self) -> Result<Option<State<'static>>> {
+    pub fn read(&self) -> Result<Option<&'static State<'static>>> {
         let open = || file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
         let mut buffer = [0; 8192];
         // A file that does not fill the buffer was read to its end.
@@ -312,19 +312,28 @@ impl StateDir {
         }
         .context("read state of container", self.id)?;
         let name = memory::format(format_args!("container `{}`: state.json", self.id));
-        State::parse(name, text).map(Some)
+        State::parse(name, text).map(|state| Some(&*memory::keep(state)))
+    }
+
+    /// The same; an empty state if nothing was written yet.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_or_empty(&self) -> Result<&'static State<'static>> {
+        let state = self.read()?;
+        Ok(state.unwrap_or_else(|| memory::keep(State { id: self.id, ..State::default() })))
     }
 
     /// What the directory itself tells of a container whose state was not written: who made it, and when.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn unwritten(&self) -> Result<State<'static>> {
+    pub fn unwritten(&self) -> Result<&'static State<'static>> {
         let stat = file::fstat(self.fd()).context("stat container", self.id)?;
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let changed = Timestamp { seconds, nanos: stat.st_mtime_nsec as u32 };
         let created = memory::format(format_args!("{changed}"));
-        Ok(State { id: self.id, owner: stat.st_uid, created, ..State::default() })
+        Ok(memory::keep(State { id: self.id, owner: stat.st_uid, created, ..State::default() }))
     }
 
     /// Where a container with this state is in its life.

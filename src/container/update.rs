@@ -23,7 +23,7 @@ use crate::warn;
 /// If there is no such container, it does not run, or a limit makes no sense or is refused.
 pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>, schemata: &str) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
-    let state = dir.read()?.unwrap_or_default();
+    let state = dir.read_or_empty()?;
     let refused = |why| Error::says(format_args!("update container `{id}`: {why}"));
     let alive = state.pid > 0 && Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time));
     if !alive {
