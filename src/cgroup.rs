@@ -23,14 +23,13 @@ pub use freeze::is_frozen_by_v2;
 pub use make::Doors;
 pub use stat::OomEvents;
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::host::{Cgroups, Hierarchy};
 use crate::sys::file::{self, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, CWD};
+use crate::sys::{self, AsFd, CWD, utf8};
 
 /// A container's cgroup.
 #[derive(Clone, Copy)]
@@ -222,7 +221,7 @@ fn list(
     let procs = file::openat(directory.as_fd(), c"cgroup.procs", OFlags::RDONLY, file::Mode::empty())?;
     let text = file::read_to_end(procs.as_fd(), 1 << 26)?;
     let text = utf8(text).unwrap_or("");
-    text.lines().filter_map(|line| sys::natural(line)).for_each(|pid| pids.push(pid));
+    text.lines().filter_map(sys::natural).for_each(|pid| pids.push(pid));
     file::each_entry(directory.as_fd(), |entry, kind| {
         if kind == file::FileType::Directory
             && let Some(below) = memory::joined(&[name, "/", utf8(entry.to_bytes()).unwrap_or("")])

@@ -27,7 +27,6 @@ pub mod state;
 pub mod update;
 pub mod verbs;
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::container::{Context, Manager};
@@ -35,7 +34,7 @@ use crate::error::{Error, Escaped, Result};
 use crate::host;
 use crate::log::Level;
 use crate::sys::start::Start;
-use crate::sys::{file, memory};
+use crate::sys::{file, memory, utf8};
 use help::{Help, Usage, Version};
 use options::{Given, Opt, Order, invalid, parse};
 use report::Log;

@@ -29,7 +29,6 @@ pub mod state;
 mod uid_map;
 pub mod update;
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::cgroup::{self, Cgroup, systemd};
@@ -37,7 +36,7 @@ use crate::error::{Context as _, Result};
 use crate::host::{self, Cgroups};
 use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
-use crate::sys::{AsFd, OwnedFd, socket};
+use crate::sys::{AsFd, OwnedFd, shown, socket};
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";

@@ -6,8 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::shown;
-use crate::sys::utf8;
 use core::convert::Infallible;
 use core::ffi::CStr;
 
@@ -16,7 +14,7 @@ use crate::plan::hooks::{Hook, Hooks, STAGES, Stage};
 use crate::sys::event::{PollFd, PollFlags, poll};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::process::{self, Clone, Vector};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, memory, time};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, memory, shown, time, utf8};
 use crate::warn;
 
 /// What hooks are given.

@@ -4,14 +4,12 @@
 
 pub mod caller;
 
-use crate::sys;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD};
+use crate::sys::{self, AsFd, CWD, utf8};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]

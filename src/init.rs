@@ -13,7 +13,6 @@ pub mod mounts;
 pub mod namespaces;
 pub mod scheduling;
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::cgroup::{Cgroup, Doors};
@@ -26,7 +25,7 @@ use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
 use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched};
+use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched, shown};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {

@@ -8,8 +8,7 @@
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::security::SockFilter;
-use crate::sys::utf8;
-use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, listener, memory, socket, time};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, listener, memory, socket, time, utf8};
 
 /// What the runtime tells init, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

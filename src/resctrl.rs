@@ -4,14 +4,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::rdt::{ROOT, Rdt, agrees};
 use crate::sys::file::{self, AtFlags, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD};
+use crate::sys::{AsFd, CWD, utf8};
 
 /// What was made for a container.
 #[derive(Clone, Copy, Default)]

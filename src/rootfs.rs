@@ -14,7 +14,6 @@ mod mask;
 mod mount;
 mod pivot;
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -28,7 +27,7 @@ use crate::sys::mount::{
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process, shown};
 
 pub use cgroup::Hierarchy;
 

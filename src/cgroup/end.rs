@@ -3,8 +3,7 @@
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
 use crate::sys::event::poll;
 use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags};
-use crate::sys::utf8;
-use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time};
+use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time, utf8};
 
 /// SIGKILL.
 const KILL: u32 = 9;

@@ -1,8 +1,7 @@
 //! Stopping all processes of a cgroup, and letting them go on.
 
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
-use crate::sys::utf8;
-use crate::sys::{AsFd, CWD, file, memory, time};
+use crate::sys::{AsFd, CWD, file, memory, time, utf8};
 
 /// How many milliseconds processes may take to stop. One that waits for a disk or a server may take for ever.
 const PATIENCE: u32 = 2048;

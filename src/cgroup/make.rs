@@ -1,7 +1,5 @@
 //! The cgroup is made, limited, and entered.
 
-use crate::sys;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use heapless::Vec;
@@ -12,8 +10,7 @@ use crate::debug;
 use crate::plan::resources::delegate::Delegation;
 use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::memory;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, memory, utf8};
 
 /// The kernel has 14 controllers; the rest is for named hierarchies.
 const MOST: usize = 32;

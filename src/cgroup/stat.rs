@@ -4,8 +4,7 @@
 use super::{Cgroup, Cgroups, Place, number};
 use crate::json::{Raw, Writer};
 use crate::sys::memory::{self, Growing};
-use crate::sys::utf8;
-use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, utf8};
 
 /// `cpuacct.stat` counts in hundredths of a second, on every machine.
 const NANOS_PER_TICK: u64 = 10_000_000;

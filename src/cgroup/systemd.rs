@@ -16,12 +16,10 @@ use crate::debug;
 use crate::error::Quoted;
 use crate::host;
 use crate::plan::systemd::{Owner, Property, Unit, slice_path};
-use crate::sys;
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
-use crate::sys::utf8;
-use crate::sys::{AsFd, CWD, OwnedFd, fd, file};
+use crate::sys::{self, AsFd, CWD, OwnedFd, fd, file, utf8};
 
 /// How long systemd may take for one thing that we ask of it, in milliseconds. It is busy for long when it
 /// reloads thousands of units.

@@ -2,8 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::utf8;
-use crate::sys::{AsFd, file, memory};
+use crate::sys::{AsFd, file, memory, utf8};
 
 /// Answers with names; the text of `/etc/passwd`, read when a name is asked for that we do not know.
 #[derive(Default)]

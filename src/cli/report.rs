@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 use core::fmt::{Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -17,7 +16,7 @@ use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Once};
-use crate::sys::{CWD, OwnedFd, socket};
+use crate::sys::{CWD, OwnedFd, socket, utf8};
 
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;

@@ -7,9 +7,7 @@ use crate::plan::Plan;
 use crate::sys::fd::FdList;
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::shown;
-use crate::sys::utf8;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, socket};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, shown, socket, utf8};
 
 /// Which of the two we are now.
 pub(super) enum Spawned {

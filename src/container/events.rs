@@ -31,7 +31,7 @@ impl Watched {
         if state.cgroup_path.is_empty() {
             return Err(refused(super::NO_CGROUPS));
         }
-        Ok(Watched { id, init, cgroup: super::cgroup_of(&state)? })
+        Ok(Watched { id, init, cgroup: super::cgroup_of(state)? })
     }
 
     /// A line with all numbers.

@@ -83,7 +83,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = memory::keep(self::plan(request, &state, config, document, listen_fds)?);
+    let planned = memory::keep(self::plan(request, state, config, document, listen_fds)?);
     planned.seccomp = seccomp;
     planned.user.keep_groups = plan::identity::keeps_groups(&state.annotations);
     // Whoever makes the process is to be there, too.
@@ -104,7 +104,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
     let rootless = context.start.euid != 0;
-    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless };
+    let adding = Adding { id: request.id, state, planned, cgroup, rootless };
     let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {

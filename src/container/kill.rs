@@ -6,8 +6,7 @@ use super::Context;
 use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
-use crate::sys;
-use crate::sys::{Names, utf8};
+use crate::sys::{self, Names, utf8};
 
 /// Sends a signal to the container's init, or to every process in its cgroup.
 ///
@@ -18,7 +17,7 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     let Some(state) = dir.read()? else { return Err(not_running(id)) };
     if all {
         // Also those that outlived init: in a pid namespace of the host's, or of another container's, they can.
-        let cgroup = super::cgroup_of(&state)?;
+        let cgroup = super::cgroup_of(state)?;
         if !cgroup.pids()?.is_empty() {
             return cgroup.kill_all(signal);
         }
@@ -26,7 +25,7 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     let Some(init) = state.init()? else { return Err(not_running(id)) };
     init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })?;
     // One that version 1 has frozen does not even die.
-    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
+    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(state)?.thaw() } else { Ok(()) }
 }
 
 /// Engines look for "container not running" and for "no such process".

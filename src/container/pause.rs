@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// If there is no such container, it does not run, it is paused already, or there is nothing to pause it with.
 pub fn pause(context: &Context, id: &'static str) -> Result<()> {
     let (_dir, state) = open(context, id)?;
-    let cgroup = cgroup("pause", &state)?;
-    if !runs(&state)? {
+    let cgroup = cgroup("pause", state)?;
+    if !runs(state)? {
         return Err(refused("pause", id, "container not running"));
     }
     if cgroup.is_frozen() {
@@ -30,8 +30,8 @@ pub fn pause(context: &Context, id: &'static str) -> Result<()> {
 /// If there is no such container, or it is not paused.
 pub fn resume(context: &Context, id: &'static str) -> Result<()> {
     let (_dir, state) = open(context, id)?;
-    let cgroup = cgroup("resume", &state)?;
-    if !cgroup.is_frozen() || !runs(&state)? {
+    let cgroup = cgroup("resume", state)?;
+    if !cgroup.is_frozen() || !runs(state)? {
         return Err(refused("resume", id, "container not paused"));
     }
     cgroup.thaw()

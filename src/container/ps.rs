@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::Context;
@@ -10,7 +9,7 @@ use super::state::{Lock, StateDir};
 use crate::error::{Context as _, Error, Quoted, Result};
 use crate::log;
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, Errno, fd, file, process};
+use crate::sys::{self, AsFd, Errno, fd, file, process, utf8};
 
 /// The numbers of all processes in the container's cgroup and below, sorted; none if it has stopped.
 ///
@@ -22,7 +21,7 @@ pub fn pids(context: &Context, id: &'static str) -> Result<&'static [i32]> {
     if state.cgroup_path.is_empty() {
         return Err(Error::says(format_args!("list the processes of container `{id}`: {}", super::NO_CGROUPS)));
     }
-    let pids = memory::copy(super::cgroup_of(&state)?.pids()?);
+    let pids = memory::copy(super::cgroup_of(state)?.pids()?);
     memory::sort(pids);
     Ok(pids)
 }

@@ -47,7 +47,7 @@ pub fn start(context: &Context, id: &'static str) -> Result<()> {
         if let (Some(notify), Some(init)) = (&notify, &init) {
             notify.wait(init.pidfd(), state.pid)?;
         }
-        hooks::remembered(&state)?.map_or(Ok(()), |runner| runner.run(Stage::Poststart, state.pid, &|| Ok(())))
+        hooks::remembered(state)?.map_or(Ok(()), |runner| runner.run(Stage::Poststart, state.pid, &|| Ok(())))
     };
     finish().inspect_err(|_| {
         if let Err(error) = delete::delete(context, id, true) {

@@ -573,15 +573,15 @@ mod tests {
         let state = State { version: VERSION, id: "x", pid, start_time, ..State::default() };
         dir.write(&state).expect("written");
         let read = other.read().expect("readable");
-        assert_eq!(read, Some(state));
-        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        assert_eq!(read, Some(&state));
+        assert_eq!(other.status(read).expect("known"), Status::Running);
         let long = memory::text(&"x".repeat(20_000));
         dir.write(&State { bundle: long, ..state }).expect("written");
         assert_eq!(other.read().expect("readable").map(|state| state.bundle), Some(long));
         let reused = State { start_time: start_time + 1, ..state };
         assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
         file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");
-        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Created);
+        assert_eq!(other.status(read).expect("known"), Status::Created);
 
         // What we do not know goes too, links as such.
         let path = parent.join("a/b/x");

@@ -1,7 +1,6 @@
 //! The id maps of a new user namespace, written by us, or by newuidmap(1) and newgidmap(1), who know which ids the
 //! administrator has given to whom: `/etc/subuid`, `/etc/subgid`.
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::create::put_proc;
@@ -9,7 +8,7 @@ use crate::error::{Context, Error, Result};
 use crate::plan::namespace::{By, Map, Maps};
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, CWD, fd, file};
+use crate::sys::{AsFd, CWD, fd, file, utf8};
 use crate::warn;
 
 /// Writes both maps of the user namespace that a process is in; `path` is the caller's PATH.

@@ -12,8 +12,7 @@ use crate::plan::resources::limits;
 use crate::plan::systemd::properties;
 use crate::resctrl;
 use crate::spec::{Cpu, Memory, Resources};
-use crate::sys;
-use crate::sys::memory;
+use crate::sys::{self, memory};
 use crate::warn;
 
 /// Sets limits; `schemata` are lines for its class of service. Device rules are left alone on version 1: taking all away,

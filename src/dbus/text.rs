@@ -4,12 +4,11 @@
 //! A number without a type is an `i`, or what stands before it in an array. What D-Bus has not (`just`, `nothing`) is
 //! no value here.
 
-use crate::sys::utf8;
 use core::fmt::{self, Display, Formatter};
 
 use super::wire::{Value, signatures};
-use crate::sys;
 use crate::sys::memory::{self, Growing};
+use crate::sys::{self, utf8};
 
 /// How deep values may lie in each other; the bus has no more than 32 of each kind.
 const DEEPEST: u32 = 16;

@@ -1,10 +1,9 @@
 //! Who calls, if it is not root: what he may use of the ids of this machine.
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Result};
-use crate::sys::{self, AsFd, file, process};
+use crate::sys::{self, AsFd, file, process, utf8};
 
 /// A user without privileges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,5 @@
 //! The last steps: the program is found, the descriptors are what they should be, and init becomes it.
 
-use crate::sys::shown;
 use core::convert::Infallible;
 use core::ffi::CStr;
 
@@ -10,7 +9,7 @@ use crate::link::Child;
 use crate::plan::process::Process;
 use crate::sys::file::{self, AtFlags, FileType};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD, OwnedFd, fd, process, time};
+use crate::sys::{AsFd, CWD, OwnedFd, fd, process, shown, time};
 
 /// The directory that we are in must be one of the container: a descriptor that leaked, or a clever cwd, would show
 /// as a path that is not below our root (CVE-2024-21626).

@@ -1,7 +1,5 @@
 //! Giving things up: limits, ids, capabilities. Everything that needs privileges has happened before.
 
-use crate::sys::shown;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -10,7 +8,7 @@ use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
-use crate::sys::{self, AsFd, fd, memory, process, security};
+use crate::sys::{self, AsFd, fd, memory, process, security, shown, utf8};
 use crate::warn;
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such; or, if it has

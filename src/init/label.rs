@@ -1,13 +1,12 @@
 //! Labels of security modules, which a process can only ask for itself: files in its `/proc/self/attr`. They are opened
 //! in the host's procfs, before anything of a container is in sight (CVE-2019-16884, CVE-2015-1334).
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::label::Labels;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, CWD, OwnedFd, memory, shown};
 
 /// The files for the labels that there are.
 #[derive(Default)]

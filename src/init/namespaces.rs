@@ -7,8 +7,7 @@ use crate::plan::Plan;
 use crate::plan::namespace::{Join, name};
 use crate::sys::fd::FdList;
 use crate::sys::namespace::kind;
-use crate::sys::shown;
-use crate::sys::{memory, namespace};
+use crate::sys::{memory, namespace, shown};
 
 /// Joins those of the plan that `which` names (CLONE_NEW*). That of pids is only entered by children made after that.
 ///

@@ -1,11 +1,10 @@
 //! Writing JSON, piece by piece.
 
-use crate::sys::utf8;
 use core::fmt;
 
 use super::object::Map;
-use crate::sys::decimal;
 use crate::sys::memory::Growing;
+use crate::sys::{decimal, utf8};
 
 /// How it looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -238,7 +237,7 @@ macro_rules! numbers {
 }
 
 numbers! { u16 u32 u64 usize => value false, value as u64 }
-numbers! { i32 i64 => value value < 0, u64::from(value.unsigned_abs()) }
+numbers! { i32 i64 => value value < 0, (value as i64).unsigned_abs() }
 
 impl<T: Write + ?Sized> Write for &T {
     fn write(&self, to: &mut Writer<'_>) {

@@ -96,7 +96,7 @@ fn maps<'a>(text: &str, name: &str, container: &[IdMapping]) -> Result<&'a [IdMa
     for part in text.split(';').filter_map(|part| part.strip_prefix(name)) {
         for range in part.split('#') {
             let (relative, numbers) = range.strip_prefix('@').map_or((false, range), |rest| (true, rest));
-            let mut numbers = numbers.split('-').map(|number| sys::natural::<u32>(number));
+            let mut numbers = numbers.split('-').map(sys::natural::<u32>);
             let mut next = || numbers.next().flatten();
             let (Some(inside), Some(outside), Some(size), None) = (next(), next(), next(), numbers.next()) else {
                 return Err("a range is not of the form FIRST-FIRST-COUNT");

@@ -1,8 +1,6 @@
 //! `mounts[]`: each entry becomes one step: where the tree comes from, which attributes it has before it is attached,
 //! and where it goes. The table of options is the only place that knows their names.
 
-use crate::sys::shown;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::idmap::{self, Idmap, Ids};
@@ -13,6 +11,7 @@ use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
 use crate::sys::namespace::kind;
+use crate::sys::{shown, utf8};
 
 /// One mount to be made.
 #[derive(Clone, Copy)]

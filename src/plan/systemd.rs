@@ -8,9 +8,8 @@ use crate::error::{Error, Quoted, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
 use crate::spec::Linux;
-use crate::sys;
 use crate::sys::memory::{self, Growing};
-use crate::sys::utf8;
+use crate::sys::{self, utf8};
 
 /// A unit that holds a container.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,6 @@
 //! A mount of type `cgroup`: in the container, `/sys/fs/cgroup` looks like the host's layout, and shows the container
 //! its own cgroups only.
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use super::Rootfs;
@@ -11,7 +10,7 @@ use crate::plan::mount::Mount;
 use crate::sys::mount::{FsContext, MountAttr, attr, bind_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, CWD, OwnedFd, file, process};
+use crate::sys::{AsFd, CWD, OwnedFd, file, process, shown};
 
 /// One cgroup hierarchy of the host.
 #[derive(Clone, Copy)]

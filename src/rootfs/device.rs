@@ -1,6 +1,5 @@
 //! `/dev`: nodes, links, and what to do where nodes may not be made.
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use super::{Rootfs, make_in};
@@ -10,7 +9,7 @@ use crate::sys::file::{self, AtFlags, Dev, FileType};
 use crate::sys::mount::{MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, shown};
 
 impl Rootfs<'_> {
     /// Makes the plan's nodes, then the links; nothing at all in a `/dev` that is not ours.

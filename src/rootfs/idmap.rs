@@ -7,8 +7,7 @@ use crate::sys::fd::FdList;
 use crate::sys::mount::{MountAttr, attr, mount_setattr};
 use crate::sys::namespace::kind;
 use crate::sys::process::{self, Clone};
-use crate::sys::shown;
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, shown};
 
 use super::mount::failed;
 

@@ -3,7 +3,6 @@
 //! All masked directories share one empty, read-only tmpfs, however many there are (a machine with many processors
 //! has dozens); all masked files are the host's null device, checked to be it (CVE-2025-31133).
 
-use crate::sys::shown;
 use core::ffi::CStr;
 
 use super::device::host_node;
@@ -12,7 +11,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, FileType, makedev};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, OwnedFd};
+use crate::sys::{AsFd, OwnedFd, shown};
 
 /// A source that is attached again and again: itself the first time, clones of it from then on. (A detached mount can
 /// be cloned only from Linux 6.15 on, an attached one always.)

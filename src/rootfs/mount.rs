@@ -1,7 +1,5 @@
 //! One mount: the tree made or taken, its attributes set while it is detached, then attached.
 
-use crate::sys::shown;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::{Ground, Place, make_in};
@@ -10,7 +8,7 @@ use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process, shown, utf8};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.

@@ -1,14 +1,12 @@
 //! The change of root: from here on a path of the host cannot be named.
 
-use crate::sys::shown;
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
 use crate::sys::mount::{self, MountAttr, attr, mount_setattr, mount_setattr_at, propagation};
-use crate::sys::{AsFd, CWD, file, memory, process};
+use crate::sys::{AsFd, CWD, file, memory, process, shown, utf8};
 
 impl Rootfs<'_> {
     /// The last attributes of the root, then the change.

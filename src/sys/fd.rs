@@ -4,7 +4,6 @@
 //! other: a start makes about a hundred descriptors, and most of our programs end before there is anything to close.
 //! Where somebody waits for the end of a pipe or a lock, `close` closes at once.
 
-use super::utf8;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +13,7 @@ pub use rustix::fs::CWD;
 
 use super::file::{Mode, OFlags};
 use super::memory::{self, Growing};
-use super::{Result, call};
+use super::{Result, call, utf8};
 
 /// A descriptor by number, without the check for -1 that `BorrowedFd::borrow_raw` makes each time.
 ///
@@ -224,7 +223,7 @@ pub fn cloexec_from(first: u32) -> Result<()> {
 fn each_open(mut f: impl FnMut(RawFd) -> Result<()>) -> Result<()> {
     let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     super::file::each_entry(list.as_fd(), |name, _| {
-        utf8(name.to_bytes()).and_then(|name| super::natural(name)).map_or(Ok(()), &mut f)
+        utf8(name.to_bytes()).and_then(super::natural).map_or(Ok(()), &mut f)
     })
 }
 

@@ -1,13 +1,12 @@
 //! Mounts, by descriptor: a tree is opened or made detached, gets its attributes, and is attached as the last thing.
 
-use super::utf8;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{__NR_mount_setattr, AT_EMPTY_PATH, AT_RECURSIVE};
 pub use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
-use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd, utf8};
 
 /// open_tree(2) with OPEN_TREE_CLONE: a detached copy of a mount, or of the tree of mounts below.
 ///

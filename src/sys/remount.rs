@@ -4,14 +4,13 @@
 //! where no path leads that anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
 //! mount namespace, with init before it executes: nothing is ever seen without its attributes.
 
-use super::utf8;
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{__NR_mount, MS_BIND, MS_REC, MS_REMOUNT};
 
 use super::fd::AsRawFd;
 use super::mount::{MountAttr, attr, move_mount_to};
-use super::{AsFd, BorrowedFd, CWD, Errno, Result, file, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, Result, file, memory, raw, utf8};
 
 /// MOUNT_ATTR_* by MS_* and ST_*, which have the same bits but for ST_RELATIME.
 const FLAGS: [(u64, u64); 7] = [

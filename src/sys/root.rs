@@ -5,13 +5,12 @@
 //! `/proc/self/fd/N` and its kin lead nowhere. The class of bugs this ends: CVE-2019-18837, CVE-2021-30465,
 //! CVE-2024-45310, CVE-2025-31133, CVE-2025-52565, CVE-2026-41579, CVE-2026-47766.
 
-use super::utf8;
 use core::ffi::CStr;
 
 use rustix::fs::ResolveFlags;
 
 use super::file::{self, Mode, OFlags};
-use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, fd::AsRawFd, memory};
+use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, fd::AsRawFd, memory, utf8};
 
 /// Openat2 gives EAGAIN when the tree is renamed under it; a rootfs that is never quiet is not one to start.
 const TRIES: u32 = 64;
