@@ -33,8 +33,6 @@ let
 
   # What the result depends on, so that nothing else makes a new build of it.
   parts = [
-    ".cargo"
-    ".cargo/config.toml"
     "Cargo.lock"
     "Cargo.toml"
     "LICENSE-APACHE"
@@ -45,7 +43,6 @@ let
     "scripts"
     "scripts/release.d"
     "scripts/release.d/build"
-    "scripts/rustc"
     "src"
   ];
   root = toString ../. + "/";
