@@ -39,7 +39,7 @@ impl Rootfs<'_> {
         let mut directory: Option<Shared> = None;
         let mut null: Option<Shared> = None;
         for path in self.plan.masked_paths {
-            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
+            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", shown(path))? else {
                 continue;
             };
             let shared = if kind == FileType::Directory {
@@ -47,14 +47,14 @@ impl Rootfs<'_> {
             } else {
                 or_make(&mut null, || host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3)))?
             };
-            shared.attach(&place).context("mask", text(path))?;
+            shared.attach(&place).context("mask", shown(path))?;
         }
         Ok(())
     }
 
     /// What is there, and of what kind.
     fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
-        let (place, stat) = match self.ground.in_ours(text(path)) {
+        let (place, stat) = match self.ground.in_ours(shown(path)) {
             Some((directory, name)) => {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
@@ -74,11 +74,11 @@ impl Rootfs<'_> {
     pub fn make_readonly(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         for path in self.plan.readonly_paths {
-            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
+            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", shown(path))? else {
                 continue;
             };
-            mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", text(path))?;
-            place.attach(tree.as_fd()).context("make read-only", text(path))?;
+            mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", shown(path))?;
+            place.attach(tree.as_fd()).context("make read-only", shown(path))?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Rootfs<'_> {
 
     /// What is there, as a detached tree to go over it.
     fn clone_of(&self, path: &CStr) -> Result<(Place<'_>, OwnedFd), Errno> {
-        match self.ground.in_ours(text(path)) {
+        match self.ground.in_ours(shown(path)) {
             Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
             None => {
                 let target = self.look_up(path)?;
@@ -124,8 +124,4 @@ fn empty_directory() -> Result<OwnedFd> {
     FsContext::open(c"tmpfs")
         .and_then(|context| context.mount(attr))
         .map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
-}
-
-fn text(path: &CStr) -> &str {
-    shown(path)
 }
