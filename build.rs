@@ -12,6 +12,8 @@ fn main() {
         "-Wl,--build-id=none",
         "-Wl,-z,noexecstack",
         "-Wl,-z,norelro",
+        // link.ld says where pages begin. Else the file would be padded to the page of variables that it does not have.
+        "-Wl,-z,max-page-size=16",
         "-Wl,--no-eh-frame-hdr",
         concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/src/sys/link.ld"),
     ] {

@@ -29,7 +29,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::host::{Cgroups, Hierarchy};
 use crate::sys::file::{self, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD};
+use crate::sys::{self, AsFd, CWD, utf8};
 
 /// A container's cgroup.
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ impl<'a> Cgroup<'a> {
                 return Err(wrong());
             }
             for hierarchy in cgroups.hierarchies() {
-                let mount = hierarchy.mount.to_str().unwrap_or("");
+                let mount = utf8(hierarchy.mount.to_bytes()).unwrap_or("");
                 let directory = memory::joined(&[mount, path]).ok_or_else(wrong)?;
                 places.push(Place { hierarchy, directory });
             }
@@ -151,7 +151,7 @@ impl<'a> Cgroup<'a> {
         };
         let mut buffer = [0; 512];
         let killed = number(self.read(events, &mut buffer).ok()?, "oom_kill").is_some_and(|kills| kills > 0);
-        let mut text = |file| self.read(file, &mut buffer).map(|text| memory::text(text.trim_end()));
+        let mut text = |file| self.read(file, &mut buffer).map(|text| memory::text(text.trim_ascii_end()));
         // The most is known since Linux 5.19.
         killed.then(|| (text(limit).unwrap_or("?"), text(used).or_else(|_| text("memory.current")).unwrap_or("?")))
     }
@@ -159,12 +159,12 @@ impl<'a> Cgroup<'a> {
 
 impl Place<'_> {
     fn name(&self) -> &'static str {
-        self.directory.to_str().unwrap_or("")
+        utf8(self.directory.to_bytes()).unwrap_or("")
     }
 
     /// Another cgroup of the same hierarchy, by its path.
     fn above(&self, path: &str) -> Place<'_> {
-        let mount = self.hierarchy.mount.to_str().unwrap_or("");
+        let mount = utf8(self.hierarchy.mount.to_bytes()).unwrap_or("");
         Place { directory: memory::joined(&[mount, path]).unwrap_or(c""), ..*self }
     }
 
@@ -183,7 +183,7 @@ impl Place<'_> {
     fn read<'b>(&self, file: &str, buffer: &'b mut [u8]) -> Result<&'b str, Errno> {
         let file = file::open(self.file(file))?;
         let n = file::read(file.as_fd(), buffer)?;
-        core::str::from_utf8(&buffer[..n]).map_err(|_| Errno::ILSEQ)
+        utf8(&buffer[..n]).ok_or(Errno::ILSEQ)
     }
 
     fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
@@ -198,7 +198,7 @@ impl Place<'_> {
         let mut next = 0;
         while let Some(directory) = directories.as_slice().get(next).copied() {
             next += 1;
-            let name = directory.to_str().unwrap_or("");
+            let name = utf8(directory.to_bytes()).unwrap_or("");
             match list(directory, name, &mut pids, &mut directories) {
                 // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it; or it lies
                 // deeper than a path can be long, where `cgroup.kill` and `remove` still reach.
@@ -220,11 +220,11 @@ fn list(
     let directory = file::open(directory)?;
     let procs = file::openat(directory.as_fd(), c"cgroup.procs", OFlags::RDONLY, file::Mode::empty())?;
     let text = file::read_to_end(procs.as_fd(), 1 << 26)?;
-    let text = core::str::from_utf8(text).unwrap_or("");
-    text.lines().filter_map(|line| line.parse().ok()).for_each(|pid| pids.push(pid));
+    let text = utf8(text).unwrap_or("");
+    text.lines().filter_map(sys::natural).for_each(|pid| pids.push(pid));
     file::each_entry(directory.as_fd(), |entry, kind| {
         if kind == file::FileType::Directory
-            && let Some(below) = memory::joined(&[name, "/", entry.to_str().unwrap_or("")])
+            && let Some(below) = memory::joined(&[name, "/", utf8(entry.to_bytes()).unwrap_or("")])
         {
             directories.push(below);
         }
@@ -234,7 +234,9 @@ fn list(
 
 /// The number behind a name in a text of lines like `oom_kill 1`.
 fn number(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?.strip_prefix(' ').and_then(|number| sys::natural(number.trim_ascii()))
+    })
 }
 
 #[cfg(test)]

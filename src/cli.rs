@@ -30,13 +30,14 @@ pub mod verbs;
 use core::ffi::CStr;
 
 use crate::container::{Context, Manager};
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 use crate::host;
 use crate::log::Level;
 use crate::sys::memory;
 use crate::sys::start::Start;
+use crate::sys::utf8;
 use help::{Help, Usage, Version};
-use options::{Given, Lossy, Opt, Order, invalid, parse};
+use options::{Given, Opt, Order, invalid, parse};
 use report::Log;
 use verbs::Verb;
 
@@ -101,7 +102,7 @@ fn command(start: &Start) -> Outcome {
         return Err(misuse(Error::says(format_args!("please specify a command")).hint("isopod --help lists them")));
     };
     let Some(verb) = verbs::find(name.to_bytes()) else {
-        return Err(misuse(Error::says(format_args!("unknown command `{}`", Lossy(name.to_bytes())))));
+        return Err(misuse(Error::says(format_args!("unknown command `{}`", Escaped(name.to_bytes())))));
     };
     let given = parse([verb.options, verbs::COMMON], words, verb.order).map_err(misuse)?;
     if let Some(outcome) = explain(&given, Some(verb)) {
@@ -135,10 +136,11 @@ fn page(text: core::fmt::Arguments<'_>) -> Outcome {
 
 /// Whether the verb got as many words as it wants.
 fn count(verb: &Verb, words: usize) -> Result<()> {
+    let (least, most) = verb.bounds();
     let (bound, number) = match words {
         0 if verb.takes_id() => return Err(Error::says(format_args!("please specify a ID for the container"))),
-        few if few < verb.words.min => ("minimum", verb.words.min),
-        many if many > verb.words.max => ("maximum", verb.words.max),
+        few if few < least => ("minimum", least),
+        many if many > most => ("maximum", most),
         _ => return Ok(()),
     };
     Err(Error::says(format_args!("`{}` requires a {bound} of {number} arguments", verb.name)))
@@ -225,7 +227,7 @@ fn root(start: &Start, given: Option<&'static CStr>) -> &'static CStr {
     match given {
         // With a slash behind it, a symbolic link would be followed.
         Some(path) => options::without_slashes(path),
-        None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| dir.to_str().ok()).filter(|dir| !dir.is_empty()) {
+        None => match start.var("XDG_RUNTIME_DIR").and_then(|dir| utf8(dir.to_bytes())).filter(|dir| !dir.is_empty()) {
             Some(dir) if !is_real_root(start) => memory::joined(&[dir, "/isopod"]).unwrap_or(OF_THE_SYSTEM),
             _ => OF_THE_SYSTEM,
         },

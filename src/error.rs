@@ -1,10 +1,13 @@
 //! The one error: what was being done, on what, and why it failed. It is made where that is known best, said once,
 //! and printed once, by `cli::report`. It names no other room.
 
+mod escape;
+
 use core::fmt;
 
 pub use crate::sys::errno::Errno;
 use crate::sys::memory;
+pub use escape::{Escaped, Quoted, escape};
 
 /// What failed, on what, and the reason: `DOING SUBJECT: REASON`. One word, so that results are passed in registers;
 /// what it says is in the arena.

@@ -14,7 +14,7 @@ use crate::plan::hooks::{Hook, Hooks, STAGES, Stage};
 use crate::sys::event::{PollFd, PollFlags, poll};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::process::{self, Clone, Vector};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, memory, time};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, fd, memory, shown, time, utf8};
 use crate::warn;
 
 /// What hooks are given.
@@ -54,7 +54,7 @@ impl<'a> Runner<'a> {
             let Some(path) = path else { continue };
             let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY;
             let opened = file::openat(CWD, path, flags, Mode::from_raw_mode(0o700));
-            let opened = opened.context("open for the output of hooks", path.to_str().unwrap_or("?"))?;
+            let opened = opened.context("open for the output of hooks", shown(path))?;
             *file = Some(fd::inherited(opened.leak()));
         }
         Ok(Runner { hooks, state, bundle, output })
@@ -86,7 +86,7 @@ impl<'a> Runner<'a> {
     }
 
     fn run_one(&self, hook: &Hook<'_>, stage: Stage, pid: i32, confine: &dyn Fn() -> Result<()>) -> Result<(), Failed> {
-        let name = hook.path.to_str().unwrap_or("?");
+        let name = shown(hook.path);
         let (_, status) = STAGES[stage as usize];
         let head = memory::format(format_args!("{{\"status\":\"{status}\",\"pid\":{pid},"));
         let mut input = [head, self.state.strip_prefix('{').unwrap_or_default()].map(str::as_bytes);
@@ -176,7 +176,7 @@ impl<'a> Runner<'a> {
         };
         prepare().context("prepare", "the hook")?;
         confine()?;
-        Err(process::execve(hook.path, &args, &env)).context("execve", hook.path.to_str().unwrap_or("?"))
+        Err(process::execve(hook.path, &args, &env)).context("execve", shown(hook.path))
     }
 }
 
@@ -224,7 +224,7 @@ impl LastLine {
     fn text(&self) -> &str {
         match core::str::from_utf8(&self.bytes) {
             Ok(text) => text,
-            Err(error) => core::str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or(""),
+            Err(error) => utf8(&self.bytes[..error.valid_up_to()]).unwrap_or(""),
         }
     }
 }

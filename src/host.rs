@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD};
+use crate::sys::{self, AsFd, CWD, utf8};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,7 @@ pub fn cgroups_of_both() -> Result<Cgroups<'static>> {
     }
     let mut all = Growing::new();
     others.iter().for_each(|one| all.push(*one));
-    let controllers = text(c"/sys/fs/cgroup/unified/cgroup.controllers")?.trim_end();
+    let controllers = text(c"/sys/fs/cgroup/unified/cgroup.controllers")?.trim_ascii_end();
     all.push(Hierarchy { controllers, ..*unified });
     Ok(Cgroups::V1(all.finish()))
 }
@@ -124,7 +124,7 @@ fn arranged(looks: bool) -> Result<Cgroups<'static>> {
     }
     match file::fs_type_at(CGROUP) {
         Ok(magic::CGROUP2) => {
-            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
+            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_ascii_end();
             let own_path = lines(own).find(|line| line.is_unified()).map_or("/", |line| line.path);
             Ok(Cgroups::V2(memory::keep(Hierarchy {
                 controllers,
@@ -174,9 +174,9 @@ pub fn unified_cgroup_of(pid: i32) -> Result<&'static str> {
 #[must_use]
 pub fn delegated(cgroups: &Cgroups<'_>) -> Option<&'static str> {
     let Cgroups::V2(hierarchy) = cgroups else { return None };
-    let mount = hierarchy.mount.to_str().ok()?;
+    let mount = utf8(hierarchy.mount.to_bytes())?;
     let own = hierarchy.own_path.trim_end_matches('/');
-    let above = own.rfind('/').map_or("", |end| &own[..end]);
+    let above = sys::split_last(own).map_or("", |(above, _)| above);
     // The root of all of them is never a user's, but may be that of a cgroup namespace.
     let mine = |path: &&str| {
         let writable = |file| memory::joined(&[mount, path, file]).is_some_and(|path| file::access_write(path).is_ok());
@@ -230,12 +230,12 @@ fn directories() -> Result<&'static str> {
         Ok::<(), Errno>(())
     })
     .context("read directory", "/sys/fs/cgroup")?;
-    Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
+    Ok(utf8(names.finish()).unwrap_or(""))
 }
 
 /// A small file of the kernel's.
 fn text(path: &CStr) -> Result<&'static str> {
-    let name = path.to_str().unwrap_or("");
+    let name = utf8(path.to_bytes()).unwrap_or("");
     let file = file::open(path).context("open", name)?;
     let mut buffer = [0; 4096];
     let bytes = match file::read(file.as_fd(), &mut buffer) {
@@ -243,7 +243,7 @@ fn text(path: &CStr) -> Result<&'static str> {
         Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
         _ => file::open(path).and_then(|file| file::read_to_end(file.as_fd(), 1 << 20)),
     };
-    core::str::from_utf8(bytes.context("read", name)?).map_err(|_| Error::because("read", name, "not UTF-8"))
+    utf8(bytes.context("read", name)?).ok_or_else(|| Error::because("read", name, "not UTF-8"))
 }
 
 /// One line of `/proc/self/cgroup`: `ID:CONTROLLERS:PATH`.

@@ -25,7 +25,7 @@ use crate::plan::hooks::Stage;
 use crate::plan::process::Process;
 use crate::rootfs::{self, Hierarchy, Rootfs, Sources};
 use crate::sys::namespace::kind;
-use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched};
+use crate::sys::{self, AsFd, CWD, OwnedFd, file, namespace, process, sched, shown};
 
 /// What init has from the runtime beside the plan.
 pub struct Inherited<'a> {
@@ -96,7 +96,7 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         None => {
             // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was
             // opened in the host's mount namespace leads there.
-            process::chdir(inherited.bundle).context("chdir", inherited.bundle.to_str().unwrap_or("?"))?;
+            process::chdir(inherited.bundle).context("chdir", shown(inherited.bundle))?;
             Sources::open(plan, CWD)?
         }
     };
@@ -254,7 +254,7 @@ fn become_user(
         console::become_standard(terminal)?;
     }
     if entered.is_err() {
-        process::chdir(cwd).context("chdir", cwd.to_str().unwrap_or("?"))?;
+        process::chdir(cwd).context("chdir", shown(cwd))?;
     }
     if cwd != c"/" {
         exec::check_cwd()?;

@@ -6,7 +6,7 @@
 //! value.
 //!
 //! A text is read twice: first it is checked, strictly, so that an error has its line; then the types say where each
-//! value belongs (`Value`, `Object`), and one code in `read` puts it there. (serde with serde-json-core did that once. It
+//! value belongs (`Value`), and one code in `read` puts it there. (serde with serde-json-core did that once. It
 //! is lenient, so that the first reading was ours anyway; it has no path for its errors; and what led it was longer than
 //! what took its place.)
 
@@ -19,11 +19,11 @@ mod trail;
 mod value;
 mod writer;
 
+pub use object::Map;
 pub(crate) use object::object;
-pub use object::{Map, Object};
-pub use read::{Failed, Items, Members};
-pub(crate) use value::value;
-pub use value::{List, Slot, Value};
+pub use read::{Failed, Read};
+pub(crate) use value::option;
+pub use value::{Items, List, Value};
 pub use writer::{Raw, Style, Write, Writer, text};
 
 use crate::error::Result;
@@ -42,7 +42,7 @@ pub fn from_slice<'a, T: Value<'a> + Default>(text: &'a [u8]) -> Result<T> {
 /// As `from_slice`.
 pub fn from_document<'a, T: Value<'a> + Default>(name: &'static str, text: &'a [u8]) -> Result<T> {
     let mut value = T::default();
-    read::document(name, text, value.slot())?;
+    read::document(name, text, &mut value)?;
     Ok(value)
 }
 

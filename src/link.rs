@@ -8,7 +8,7 @@
 
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::security::SockFilter;
-use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, listener, memory, socket, time};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, listener, memory, socket, time, utf8};
 
 /// What the runtime tells init, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,7 +160,7 @@ pub fn hear_answer(fifo: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn failure(line: &[u8]) -> Error {
-    Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("the container's init failed")))
+    Error::says(format_args!("{}", utf8(line).unwrap_or("the container's init failed")))
 }
 
 /// An error as it crosses.

@@ -8,8 +8,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use crate::error::Errno;
-use crate::sys;
-use crate::sys::memory;
+use crate::sys::{self, memory};
 
 /// How much is said; a message is printed if its level is not above the one chosen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

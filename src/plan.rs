@@ -24,10 +24,11 @@ pub mod sysctl;
 pub mod systemd;
 pub mod text;
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 use core::fmt;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::caller::Caller;
 use crate::host::{Cgroups, Security};
 use crate::json::Map;
@@ -229,7 +230,7 @@ fn mount_label<'a>(
         Some("rootcontext") => c"rootcontext",
         Some(other) => {
             return Err(Error::config(
-                format_args!("annotations[{annotation:?}]"),
+                format_args!("annotations[{}]", Quoted(annotation)),
                 format_args!(
                     "invalid mount context type `{other}` (must be one of: context, fscontext, defcontext, rootcontext)"
                 ),
@@ -271,7 +272,10 @@ fn no_extensions(annotations: &[(&str, &str)]) -> Result<()> {
             }
             _ => continue,
         };
-        return Err(Error::config(format_args!("annotations[{name:?}]"), format_args!("{value:?}: {because}")));
+        return Err(Error::config(
+            format_args!("annotations[{}]", Quoted(name)),
+            format_args!("{}: {because}", Quoted(value)),
+        ));
     }
     Ok(())
 }
@@ -292,7 +296,7 @@ fn root<'a>(root: &spec::Root<'a>, propagation: Option<&str>, request: &Request<
         Some(other) => {
             return Err(Error::config(
                 format_args!("linux.rootfsPropagation"),
-                format_args!("unknown value {other:?}, not one of shared, slave, private, unbindable"),
+                format_args!("unknown value {}, not one of shared, slave, private, unbindable", Quoted(other)),
             ));
         }
     };
@@ -308,7 +312,10 @@ fn paths<'a>(field: &str, paths: &[&'a str]) -> Result<&'a [&'a CStr]> {
     let mut planned: Growing<'a, &'a CStr> = Growing::new();
     for (index, path) in paths.iter().enumerate() {
         if !path.starts_with('/') {
-            return Err(Error::config(format_args!("{field}[{index}]"), format_args!("{path:?} is not absolute")));
+            return Err(Error::config(
+                format_args!("{field}[{index}]"),
+                format_args!("{} is not absolute", Quoted(path)),
+            ));
         }
         planned.push(cstr(path, format_args!("{field}[{index}]"))?);
     }
@@ -340,7 +347,7 @@ pub(crate) fn path_below_root<'a>(path: &str) -> Option<Path<'a>> {
             }
         }
     }
-    Some(Path { given, normal: core::str::from_utf8(&normal[..used]).ok()? })
+    Some(Path { given, normal: utf8(&normal[..used])? })
 }
 
 #[cfg(test)]

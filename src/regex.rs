@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 
 /// The longest text: a name is a file name.
 const LONGEST: usize = 255;
@@ -184,7 +184,7 @@ impl Reader<'_> {
 
     #[cold]
     fn wrong(&self, why: &str) -> Error {
-        let (pattern, at) = (self.pattern.escape_ascii(), self.at);
+        let (pattern, at) = (Escaped(self.pattern), self.at);
         Error::says(format_args!("regular expression `{pattern}`: {why} (before byte {at})"))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::plan::rdt::{ROOT, Rdt, agrees};
 use crate::sys::file::{self, AtFlags, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD};
+use crate::sys::{AsFd, CWD, utf8};
 
 /// What was made for a container.
 #[derive(Clone, Copy, Default)]
@@ -104,7 +104,7 @@ pub fn schemata(group: &str) -> Result<&'static str> {
     const LONGEST: usize = 1 << 16;
     let read = || {
         let file = file::openat(CWD, path(group, "schemata"), OFlags::RDONLY, Mode::empty())?;
-        core::str::from_utf8(file::read_to_end(file.as_fd(), LONGEST)?).map_err(|_| Errno::ILSEQ)
+        utf8(file::read_to_end(file.as_fd(), LONGEST)?).ok_or(Errno::ILSEQ)
     };
     read().context("read the schemata of the resctrl group", memory::text(group))
 }

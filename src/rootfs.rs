@@ -28,7 +28,7 @@ use crate::sys::mount::{
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process, shown};
 
 pub use cgroup::Hierarchy;
 
@@ -66,7 +66,7 @@ impl Sources {
             Ok(root) => (Ok(root), true),
             Err(_) => (open_tree_clone(bundle, path, true), false),
         };
-        let root = root.map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let root = root.map_err(|errno| open_failed(shown(path), errno))?;
         Ok(Sources { root, is_cut, binds: Binds::open(&plan.mounts, bundle)? })
     }
 }
@@ -102,10 +102,8 @@ impl Binds {
                 }
                 tree => tree,
             };
-            let tree = tree.context_with(
-                "open the source of",
-                format_args!("mounts[{}], {}", mount.index, source.to_str().unwrap_or("?")),
-            )?;
+            let tree =
+                tree.context_with("open the source of", format_args!("mounts[{}], {}", mount.index, shown(source)))?;
             // With our rights over the host's file systems, which init may not have.
             idmap::apply(mount, &ids, tree.as_fd())?;
             trees.push(Some(tree));
@@ -139,7 +137,7 @@ pub fn own_place(plan: &Plan<'_>, bundle: &CStr) -> Result<OwnedFd> {
     let path = plan.root.path;
     file::open_dir(CWD, bundle)
         .and_then(|bundle| file::open_dir(bundle.as_fd(), path))
-        .context("open for hooks the rootfs", path.to_str().unwrap_or("?"))
+        .context("open for hooks the rootfs", shown(path))
 }
 
 /// The file system while it is made, seen from the new mount namespace.

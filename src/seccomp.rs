@@ -30,7 +30,7 @@ mod table;
 pub use raw::from_base64;
 
 use crate::debug;
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::memory::Growing;
 use crate::sys::security::{SockFilter, filter_flag};
@@ -224,7 +224,7 @@ fn action(path: &dyn core::fmt::Display, name: Option<&str>) -> Result<u32> {
         return Err(Error::config(format_args!("{path}"), format_args!("is required")));
     };
     named(ACTIONS, "SCMP_ACT_", name)
-        .ok_or_else(|| Error::config(format_args!("{path}"), format_args!("unknown action {name:?}")))
+        .ok_or_else(|| Error::config(format_args!("{path}"), format_args!("unknown action {}", Quoted(name))))
 }
 
 /// What a word of the config stands for.
@@ -311,7 +311,7 @@ fn condition(syscall: usize, number: usize, arg: &spec::SyscallArg<'_>) -> Resul
             Ok(Condition { index, compare: Compare::Is { mask: value }, value: arg.value_two.unwrap_or(0) })
         }
         Some(compare) => Ok(Condition { index, compare, value }),
-        None => Err(wrong("op", format_args!("unknown operator {op:?}"))),
+        None => Err(wrong("op", format_args!("unknown operator {}", Quoted(op)))),
     }
 }
 
@@ -326,7 +326,7 @@ pub fn flags(list: Option<&[&str]>) -> Result<u32> {
         let Some(flag) = named(filter_flag::NAMES, "SECCOMP_FILTER_FLAG_", name) else {
             return Err(Error::config(
                 format_args!("linux.seccomp.flags[{index}]"),
-                format_args!("unknown seccomp flag {name:?}"),
+                format_args!("unknown seccomp flag {}", Quoted(name)),
             ));
         };
         flags |= flag;

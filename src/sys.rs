@@ -28,10 +28,12 @@ pub mod security;
 pub mod socket;
 pub mod start;
 pub mod terminal;
+mod text;
 pub mod time;
 
 pub use errno::Errno;
 pub use fd::{AsFd, BorrowedFd, CWD, OwnedFd};
+pub use text::{Names, decimal, hexadecimal, integer, natural, shown, split_last, utf8};
 
 use crate::log;
 
@@ -100,33 +102,4 @@ pub(crate) fn call_sink(sink: *mut (), level: log::Level, message: &str) {
     // SAFETY: only `log::set` makes such a pointer, and from a `Sink`; both are one machine word.
     let sink = unsafe { core::mem::transmute::<*mut (), log::Sink>(sink) };
     sink(level, message);
-}
-
-/// The number that these digits are. Nothing else is one: `str::parse` would take a plus sign.
-#[must_use]
-pub fn natural(digits: &str) -> Option<u32> {
-    if digits.starts_with('+') { None } else { digits.parse().ok() }
-}
-
-/// A number in decimal without the formatting machinery, for places where that must not fail.
-pub fn decimal(value: u64, digits: &mut [u8; 20]) -> &str {
-    number(value, 10, digits)
-}
-
-/// The same in hexadecimal.
-pub fn hexadecimal(value: u64, digits: &mut [u8; 20]) -> &str {
-    number(value, 16, digits)
-}
-
-fn number(mut value: u64, base: u64, digits: &mut [u8; 20]) -> &str {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[(value % base) as usize];
-        value /= base;
-        if value == 0 {
-            break;
-        }
-    }
-    core::str::from_utf8(&digits[at..]).unwrap_or("")
 }

@@ -3,7 +3,7 @@
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
 use crate::sys::event::poll;
 use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags};
-use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time};
+use crate::sys::{AsFd, CWD, OwnedFd, memory, process, time, utf8};
 
 /// SIGKILL.
 const KILL: u32 = 9;
@@ -146,7 +146,7 @@ impl Place<'_> {
             let mut buffer = [0; 256];
             loop {
                 let n = file::pread(events.as_fd(), &mut buffer, 0)?;
-                let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
+                let text = utf8(&buffer[..n]).unwrap_or("");
                 if number(text, "populated") != Some(1) || left() == 0 {
                     return Ok(());
                 }

@@ -1,7 +1,7 @@
 //! Stopping all processes of a cgroup, and letting them go on.
 
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
-use crate::sys::{AsFd, CWD, file, memory, time};
+use crate::sys::{AsFd, CWD, file, memory, time, utf8};
 
 /// How many milliseconds processes may take to stop. One that waits for a disk or a server may take for ever.
 const PATIENCE: u32 = 2048;
@@ -14,7 +14,7 @@ pub fn is_frozen_by_v2(path: &str) -> bool {
     for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         let events = memory::joined(&[mount, path, "/cgroup.events"]).unwrap_or(c"");
         if let Ok(text) = file::get(CWD, events, &mut buffer) {
-            return core::str::from_utf8(text).is_ok_and(|text| number(text, "frozen") == Some(1));
+            return utf8(text).is_some_and(|text| number(text, "frozen") == Some(1));
         }
     }
     false
@@ -88,7 +88,7 @@ impl Place<'_> {
         if self.hierarchy.unified {
             matches!(self.read("cgroup.events", &mut buffer), Ok(text) if number(text, "frozen") == Some(1))
         } else if self.hierarchy.controls("freezer") {
-            matches!(self.read("freezer.state", &mut buffer), Ok(text) if text.trim() != "THAWED")
+            matches!(self.read("freezer.state", &mut buffer), Ok(text) if text.trim_ascii() != "THAWED")
         } else {
             false
         }
@@ -102,8 +102,8 @@ impl Place<'_> {
         loop {
             let mut buffer = [0; 256];
             let n = file::pread(file.as_fd(), &mut buffer, 0)?;
-            let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
-            if text.trim() == "FROZEN" || number(text, "frozen") == Some(1) {
+            let text = utf8(&buffer[..n]).unwrap_or("");
+            if text.trim_ascii() == "FROZEN" || number(text, "frozen") == Some(1) {
                 return Ok(true);
             }
             if wait > PATIENCE {

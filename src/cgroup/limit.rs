@@ -2,6 +2,7 @@
 
 use super::device::Guard;
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
+use crate::error::Quoted;
 use crate::plan::resources::{Limits, Otherwise, Write};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
@@ -116,7 +117,7 @@ impl<'p> Place<'p> {
             _ => "",
         };
         let Write { field, file, value, .. } = write;
-        let what = format_args!("linux.resources.{field}, {value:?} in {}/{file}", self.name());
+        let what = format_args!("linux.resources.{field}, {} in {}/{file}", Quoted(value), self.name());
         Error::errno("set", memory::format(what), errno).hint(hint)
     }
 }

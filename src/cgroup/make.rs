@@ -10,7 +10,7 @@ use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, utf8};
 
 /// What is handed over on kernels that do not say.
 const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
@@ -235,7 +235,7 @@ impl<'a> Cgroup<'a> {
         }
         let mut buffer = [0; 4096];
         let named = file::get(CWD, c"/sys/kernel/cgroup/delegate", &mut buffer).unwrap_or(DELEGATED);
-        for name in core::str::from_utf8(named).unwrap_or("").lines() {
+        for name in utf8(named).unwrap_or("").lines() {
             match file::chownat(CWD, given.file(name), uid, gid) {
                 // That of a controller that is not turned on.
                 Err(Errno::NOENT) => {}
@@ -331,7 +331,7 @@ impl<'a> Cgroup<'a> {
                 Err(Errno::BUSY) => match missing().find(|controller| needed(controller)) {
                     Some(controller) => return Err(cannot_turn_on(controller, name, Errno::BUSY)),
                     None => {
-                        debug!("{}", cannot_turn_on(all.trim_end(), name, Errno::BUSY));
+                        debug!("{}", cannot_turn_on(all.trim_ascii_end(), name, Errno::BUSY));
                         continue;
                     }
                 },
@@ -367,7 +367,7 @@ fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
         Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
         _ => "",
     };
-    Err(Error::errno("create cgroup", directory.to_str().unwrap_or(""), errno).hint(hint))
+    Err(Error::errno("create cgroup", utf8(directory.to_bytes()).unwrap_or(""), errno).hint(hint))
 }
 
 #[cold]
@@ -405,9 +405,9 @@ fn inherited<'b>(
 ) -> Result<&'b [u8], Errno> {
     let name = place.above(path).file(file);
     let n = if known_empty { 0 } else { file::read(file::open(name)?.as_fd(), buffer)? };
-    match path.rfind('/') {
-        Some(end) if buffer[..n].trim_ascii().is_empty() => {
-            let value = inherited(place, &path[..end], file, false, buffer)?;
+    match sys::split_last(path) {
+        Some((above, _)) if buffer[..n].trim_ascii().is_empty() => {
+            let value = inherited(place, above, file, false, buffer)?;
             file::put(CWD, name, value)?;
             Ok(value)
         }

@@ -4,7 +4,7 @@
 use super::{Cgroup, Cgroups, Place, number};
 use crate::json::{Raw, Writer};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, file};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, file, utf8};
 
 /// `cpuacct.stat` counts in hundredths of a second, on every machine.
 const NANOS_PER_TICK: u64 = 10_000_000;
@@ -19,7 +19,7 @@ impl Cgroup<'_> {
         w.name("pids").object(|w| {
             w.member("current", self.one("pids.current"));
             // 0 is runc's word for no limit.
-            w.member("limit", self.text("pids.max").trim().parse().unwrap_or(0u64));
+            w.member("limit", count(self.text("pids.max").trim_ascii()));
         });
         w.name("blkio").object(|w| self.blkio(w));
         w.name("hugetlb").object(|w| self.hugetlb(w));
@@ -47,8 +47,8 @@ impl Cgroup<'_> {
 
     /// The number that a file consists of; `max` is the greatest there is.
     fn one(&self, file: &str) -> u64 {
-        let text = self.text(file).trim();
-        if text == "max" { u64::MAX } else { text.parse().unwrap_or(0) }
+        let text = self.text(file).trim_ascii();
+        if text == "max" { u64::MAX } else { count(text) }
     }
 
     fn cpu(&self, w: &mut Writer<'_>) {
@@ -80,9 +80,9 @@ impl Cgroup<'_> {
     fn cpuset(&self, w: &mut Writer<'_>) {
         for (name, file) in [("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")] {
             w.name(name).array(|w| {
-                for part in self.text(file).trim().split(',') {
+                for part in self.text(file).trim_ascii().split(',') {
                     let (first, last) = part.split_once('-').unwrap_or((part, part));
-                    if let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) {
+                    if let (Some(first), Some(last)) = (sys::natural::<u16>(first), sys::natural::<u16>(last)) {
                         (first..=last).for_each(|each| w.value(each));
                     }
                 }
@@ -100,7 +100,7 @@ impl Cgroup<'_> {
             "sched_relax_domain_level",
         ] {
             let text = if self.is_v2() { "" } else { self.text(memory::format(format_args!("cpuset.{name}"))) };
-            w.member(name, text.trim().parse().unwrap_or(0i64));
+            w.member(name, sys::integer(text.trim_ascii()).unwrap_or(0));
         }
     }
 
@@ -126,7 +126,7 @@ impl Cgroup<'_> {
         }
         w.name("raw").object(|w| {
             for (name, value) in stat.lines().filter_map(|line| line.split_once(' ')) {
-                w.member(name, value.parse().unwrap_or(0u64));
+                w.member(name, count(value));
             }
         });
         self.pressure(w, "memory.pressure");
@@ -202,7 +202,7 @@ impl OomEvents {
     pub fn kills(&self) -> u64 {
         let mut buffer = [0; 512];
         let n = file::pread(self.file.as_fd(), &mut buffer, 0).unwrap_or(0);
-        core::str::from_utf8(&buffer[..n]).ok().and_then(|text| number(text, "oom_kill")).unwrap_or(0)
+        utf8(&buffer[..n]).and_then(|text| number(text, "oom_kill")).unwrap_or(0)
     }
 
     /// Whether a change shows as POLLPRI.
@@ -235,15 +235,20 @@ impl Entry {
     }
 }
 
+/// A number of the kernel's; 0 where there is none.
+fn count(text: &str) -> u64 {
+    sys::natural(text).unwrap_or(0)
+}
+
 fn numbers(text: &str) -> impl Iterator<Item = u64> {
-    text.split_ascii_whitespace().filter_map(|number| number.parse().ok())
+    text.split_ascii_whitespace().filter_map(sys::natural)
 }
 
 fn page_sizes(place: &Place<'_>, end: &str) -> &'static [&'static str] {
     let mut sizes = Growing::new();
     if let Ok(directory) = file::open(place.directory) {
         let _ = file::each_entry(directory.as_fd(), |name, _| {
-            let size = name.to_str().ok().and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(end));
+            let size = utf8(name.to_bytes()).and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(end));
             if let Some(size) = size.filter(|size| !size.contains('.')) {
                 sizes.push(memory::text(size));
             }
@@ -254,13 +259,12 @@ fn page_sizes(place: &Place<'_>, end: &str) -> &'static [&'static str] {
 }
 
 fn entry(w: &mut Writer<'_>, device: &str, op: &str, value: &str) {
-    let number = |text: &str| text.parse().unwrap_or(0u64);
     let (major, minor) = device.split_once(':').unwrap_or((device, ""));
     w.object(|w| {
-        w.member("major", number(major));
-        w.member("minor", number(minor));
+        w.member("major", count(major));
+        w.member("minor", count(minor));
         w.member("op", op);
-        w.member("value", number(value));
+        w.member("value", count(value));
     });
 }
 

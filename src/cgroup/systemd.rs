@@ -13,12 +13,13 @@ use super::{Cgroup, Cgroups, Context, Error, Result};
 use crate::dbus::bus::Address;
 use crate::dbus::{Bus, Call, Refusal, Value};
 use crate::debug;
+use crate::error::Quoted;
 use crate::host;
 use crate::plan::systemd::{Owner, Property, Unit, slice_path};
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
-use crate::sys::{AsFd, CWD, OwnedFd, fd, file};
+use crate::sys::{self, AsFd, CWD, OwnedFd, fd, file, utf8};
 
 /// How long systemd may take for one thing that we ask of it, in milliseconds. It is busy for long when it
 /// reloads thousands of units.
@@ -91,8 +92,8 @@ impl<'a> Scope<'a> {
             Some((pid, _)) => host::systemd_cgroup_of(*pid)?,
             None => self.path_of_slice()?,
         };
-        match path.rsplit('/').next() {
-            Some(name) if name == self.unit.name => Ok(path),
+        match sys::split_last(path) {
+            Some((_, name)) if name == self.unit.name => Ok(path),
             _ => Err(Error::because("", "", "systemd has put its process elsewhere")),
         }
     }
@@ -147,7 +148,7 @@ impl<'a> Scope<'a> {
         self.aside = Some(directory);
         file::mkdirat(CWD, directory, 0o755)
             .and_then(|()| file::put(CWD, procs, pid.as_bytes()))
-            .context("make cgroup", directory.to_str().unwrap_or(""))
+            .context("make cgroup", utf8(directory.to_bytes()).unwrap_or(""))
     }
 
     /// Has systemd move a process into the container's cgroup: for users who may not do so themselves because they are
@@ -303,7 +304,7 @@ fn job(bus: &mut Bus, asked: u32, begun: &mut bool) -> Result<Result<(), Refusal
             return match result {
                 Some("done" | "skipped") => Ok(Ok(())),
                 result => {
-                    let why = format_args!("its job ends with {:?}", result.unwrap_or("?"));
+                    let why = format_args!("its job ends with {}", Quoted(result.unwrap_or("?")));
                     Err(Error::because("", "", memory::format(why)))
                 }
             };
@@ -321,7 +322,7 @@ fn said(refusal: Refusal) -> Error {
 /// over the bus of the session, directly, or over the bus of the user. Whoever has none of his own, as root in a
 /// container with a systemd, has the machine's.
 fn connect(start: &Start, owner: Owner) -> Result<Bus> {
-    let var = |name: &str| start.var(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
+    let var = |name: &str| start.var(name).and_then(|value| utf8(value.to_bytes())).filter(|value| !value.is_empty());
     let mut addresses = [None; 5];
     if owner == Owner::User {
         addresses[0] = var("DBUS_SESSION_BUS_ADDRESS").map(Address::Bus);

@@ -4,11 +4,11 @@
 
 use core::fmt::{Display, Formatter, Result};
 
-use super::options::{Given, Kind, Lossy, Opt};
+use super::options::{Given, Kind, Opt};
 use super::verbs::{COMMON, GLOBAL, VERBS, Verb};
 use super::{Outcome, misuse, report};
 use crate::container::Context;
-use crate::error::Error;
+use crate::error::{Error, Escaped};
 use crate::sys::memory;
 
 /// Prints the script for a shell.
@@ -19,7 +19,7 @@ pub fn run(_: &Context, given: &Given) -> Outcome {
         b"zsh" => &Zsh,
         b"fish" => &Fish,
         _ => {
-            let message = format_args!("completion: invalid shell `{}`: it is bash, zsh or fish", Lossy(word));
+            let message = format_args!("completion: invalid shell `{}`: it is bash, zsh or fish", Escaped(word));
             return Err(misuse(Error::says(message)));
         }
     };
@@ -60,7 +60,7 @@ impl Display for Bash {
 
 fn options(f: &mut Formatter<'_>, options: &[Opt]) -> Result {
     for (at, option) in options.iter().chain(COMMON).enumerate() {
-        write!(f, "{}--{}", if at == 0 { "" } else { " " }, option.long)?;
+        write!(f, "{}--{}", if at == 0 { "" } else { " " }, option.long())?;
     }
     Ok(())
 }
@@ -96,12 +96,12 @@ impl Display for Fish {
 
 fn fish_options(f: &mut Formatter<'_>, when: &str, options: &[Opt]) -> Result {
     for option in options {
-        write!(f, "complete -c isopod -n {when} -l {}", option.long)?;
-        if let Some(letter) = option.short.chars().next() {
+        write!(f, "complete -c isopod -n {when} -l {}", option.long())?;
+        if let Some(letter) = option.short().chars().next() {
             write!(f, " -s {letter}")?;
         }
-        let value = if matches!(option.kind, Kind::Value(_)) { " -r" } else { "" };
-        writeln!(f, "{value} -d '{}'", Quoted(option.help))?;
+        let value = if matches!(option.kind(), Kind::Value(_)) { " -r" } else { "" };
+        writeln!(f, "{value} -d '{}'", Quoted(option.help()))?;
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ mod tests {
             for verb in VERBS {
                 assert!(script.contains(verb.name), "{}", verb.name);
                 for option in verb.options.iter().chain(GLOBAL) {
-                    assert!(script.contains(option.long), "{}", option.long);
+                    assert!(script.contains(option.long()), "{}", option.long());
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::options::{Given, invalid};
 use super::{Failure, Outcome, misuse, verbs};
 use crate::container::{Context, CreateRequest, create, id};
 use crate::error::Result;
+use crate::sys::{self, utf8};
 
 /// Makes the container, ready to be started.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -37,6 +38,6 @@ pub(super) fn id(given: &Given) -> Result<&'static str> {
 
 pub(super) fn preserve_fds(given: &Given) -> Result<u32, Failure> {
     let Some(word) = given.value(&verbs::PRESERVE_FDS) else { return Ok(0) };
-    let number = word.to_str().ok().and_then(|text| text.parse().ok());
+    let number = utf8(word.to_bytes()).and_then(sys::natural);
     number.ok_or_else(|| misuse(invalid(&verbs::PRESERVE_FDS, word, "it is a number of descriptors")))
 }

@@ -2,8 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::options::Lossy;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Escaped, Result};
 use crate::sys::{AsFd, fd, file, memory};
 
 /// No document is as long as this.
@@ -18,7 +17,7 @@ pub(super) fn read(file: &'static CStr) -> Result<(&'static str, &'static [u8])>
     let (name, text) = if file == c"-" {
         ("standard input", file::read_to_end(fd::standard(STANDARD_INPUT), LONGEST))
     } else {
-        let name = memory::format(format_args!("{}", Lossy(file.to_bytes())));
+        let name = memory::format(format_args!("{}", Escaped(file.to_bytes())));
         (name, file::open(file).and_then(|file| file::read_to_end(file.as_fd(), LONGEST)))
     };
     Ok((name, text.context("read", name)?))

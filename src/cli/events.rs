@@ -6,6 +6,7 @@ use super::options::{Given, invalid};
 use super::{Outcome, misuse, report, verbs};
 use crate::container::events::Watched;
 use crate::container::{Context, id};
+use crate::sys;
 
 /// Prints a line now and then, or one.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -29,14 +30,14 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
 
 /// Go's durations, in whole numbers; a number alone is seconds, as with youki.
 fn milliseconds(text: &str) -> Option<u32> {
-    if let Ok(seconds) = text.parse::<u32>() {
+    if let Some(seconds) = sys::natural::<u32>(text) {
         return seconds.checked_mul(1000);
     }
     let mut sum = 0u32;
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
-        let number: u32 = rest[..digits].parse().ok()?;
+        let number: u32 = sys::natural(&rest[..digits])?;
         let unit = &rest[digits..];
         let end = unit.find(|letter: char| letter.is_ascii_digit()).unwrap_or(unit.len());
         let factor = match &unit[..end] {

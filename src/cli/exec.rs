@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::options::{Given, Opt, invalid};
@@ -69,14 +70,14 @@ fn each<T: Copy + 'static>(
 ) -> Result<&'static [T]> {
     let mut values = Growing::new();
     for value in given.values(option) {
-        values.push(value.to_str().ok().and_then(&read).ok_or_else(|| invalid(option, value, why))?);
+        values.push(utf8(value.to_bytes()).and_then(&read).ok_or_else(|| invalid(option, value, why))?);
     }
     Ok(values.finish())
 }
 
 fn user(given: &Given) -> Result<Option<Ids>> {
     let Some(value) = given.value(&verbs::USER) else { return Ok(None) };
-    let ids = value.to_str().ok().and_then(plan::exec::ids);
+    let ids = utf8(value.to_bytes()).and_then(plan::exec::ids);
     ids.map(Some).ok_or_else(|| invalid(&verbs::USER, value, "invalid USERSPEC specified"))
 }
 

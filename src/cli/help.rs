@@ -26,8 +26,8 @@ pub struct Version;
 impl Display for Usage {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Some(verb) = self.0 else { return writeln!(f, "Usage: isopod [OPTION...] COMMAND [OPTION...]") };
-        let blank = if verb.words.names.is_empty() { "" } else { " " };
-        writeln!(f, "Usage: isopod [OPTION...] {} [OPTION...]{blank}{}", verb.name, verb.words.names)
+        let blank = if verb.words.is_empty() { "" } else { " " };
+        writeln!(f, "Usage: isopod [OPTION...] {} [OPTION...]{blank}{}", verb.name, verb.words)
     }
 }
 
@@ -38,7 +38,7 @@ impl Display for Help {
             None => {
                 writeln!(f, "Runs containers from OCI bundles.\n\nCommands:")?;
                 for verb in VERBS {
-                    row(f, format(format_args!("{} {}", verb.name, verb.words.names)), verb.summary)?;
+                    row(f, format(format_args!("{} {}", verb.name, verb.words)), verb.summary)?;
                 }
                 GLOBAL
             }
@@ -48,7 +48,7 @@ impl Display for Help {
             }
         };
         writeln!(f, "\nOptions:")?;
-        options.iter().chain(COMMON).try_for_each(|option| row(f, form(option), option.help))
+        options.iter().chain(COMMON).try_for_each(|option| row(f, form(option), option.help()))
     }
 }
 
@@ -58,16 +58,16 @@ fn row(f: &mut Formatter<'_>, left: &str, right: &str) -> Result {
 
 /// `-b, --bundle=DIR`.
 fn form(option: &Opt) -> &'static str {
-    let short = match option.short.chars().next() {
+    let short = match option.short().chars().next() {
         Some(letter) => format(format_args!("-{letter},")),
         None => "",
     };
-    let value = match option.kind {
+    let value = match option.kind() {
         Kind::Flag => "",
         Kind::Value(name) => format(format_args!("={name}")),
         Kind::Optional(name) => format(format_args!("[={name}]")),
     };
-    format(format_args!("{short:3} --{}{value}", option.long))
+    format(format_args!("{short:3} --{}{value}", option.long()))
 }
 
 impl Display for Version {

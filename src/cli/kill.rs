@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::options::{Given, Lossy};
+use super::options::Given;
 use super::{Outcome, regex, verbs};
 use crate::container::{Context, id, kill};
-use crate::error::Error;
+use crate::error::{Error, Escaped};
 use crate::sys::process::SIGTERM;
 
 /// Signals a container's init, or all of its processes; with a pattern, of several containers.
@@ -13,7 +13,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     let signal = match given.words.get(1) {
         None => SIGTERM,
         Some(word) => kill::signal_number(word.to_bytes())
-            .ok_or_else(|| Error::says(format_args!("unknown signal `{}`", Lossy(word.to_bytes()))))?,
+            .ok_or_else(|| Error::says(format_args!("unknown signal `{}`", Escaped(word.to_bytes()))))?,
     };
     let all = given.has(&verbs::ALL);
     if given.has(&verbs::REGEX) {

@@ -2,11 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::options::{Given, Lossy};
+use super::options::Given;
 use super::{Outcome, document, misuse, report};
 use crate::container::mounts::{self, Change};
 use crate::container::{Context, id};
-use crate::error::Error;
+use crate::error::{Error, Escaped};
 use crate::json::{self, List};
 use crate::spec::Mount;
 
@@ -17,7 +17,7 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
         b"remove" => Change::Remove,
         other => {
             return Err(misuse(
-                Error::says(format_args!("unknown command `mounts {}`", Lossy(other))).hint("add or remove"),
+                Error::says(format_args!("unknown command `mounts {}`", Escaped(other))).hint("add or remove"),
             ));
         }
     };

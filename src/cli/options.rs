@@ -8,23 +8,57 @@
 
 use core::ffi::CStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 use crate::sys::memory::{self, Growing, format};
 
-/// An option as the table describes it.
-pub struct Opt {
-    /// The name after `--`.
-    pub long: &'static str,
+/// An option as the table describes it, in one text as help and manual have it: the letters that mean the same, if there
+/// are any, its name, how its value is called if it takes one, and what it does: `-b --bundle=DIR where ...`. To take that
+/// apart where it is needed is half the size of a table of the parts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Opt(pub &'static str);
+
+impl Opt {
     /// The letters that mean the same; help shows the first.
-    pub short: &'static str,
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The name after `--`.
+    #[must_use]
+    pub fn long(self) -> &'static str {
+        let form = self.parts().1;
+        form.split(['=', '[']).next().unwrap_or(form)
+    }
+
     /// Whether it takes a value.
-    pub kind: Kind,
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self.parts().1.split_once('=') {
+            None => Kind::Flag,
+            Some((name, value)) if name.ends_with('[') => Kind::Optional(value.trim_end_matches(']')),
+            Some((_, value)) => Kind::Value(value),
+        }
+    }
+
     /// One line of help.
-    pub help: &'static str,
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        self.parts().2
+    }
+
+    fn parts(self) -> (&'static str, &'static str, &'static str) {
+        let (first, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
+        if let Some(form) = first.strip_prefix("--") {
+            return ("", form, rest);
+        }
+        let (form, help) = rest.split_once(' ').unwrap_or((rest, ""));
+        (first.trim_start_matches('-'), form.trim_start_matches('-'), help)
+    }
 }
 
 /// Whether an option takes a value, and how help calls that.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// None.
     Flag,
@@ -45,7 +79,7 @@ pub enum Order {
 
 /// What the command line said.
 pub struct Given {
-    options: &'static [(&'static Opt, Option<&'static CStr>)],
+    options: &'static [(Opt, Option<&'static CStr>)],
     /// What is no option.
     pub words: &'static [&'static CStr],
 }
@@ -54,18 +88,19 @@ impl Given {
     /// Whether the option was given.
     #[must_use]
     pub fn has(&self, option: &Opt) -> bool {
-        self.options.iter().any(|(given, _)| given.long == option.long)
+        self.options.iter().any(|(given, _)| given == option)
     }
 
     /// The option's value; the last one counts.
     #[must_use]
     pub fn value(&self, option: &Opt) -> Option<&'static CStr> {
-        self.options.iter().rev().find(|(given, _)| given.long == option.long).and_then(|(_, value)| *value)
+        self.options.iter().rev().find(|(given, _)| given == option).and_then(|(_, value)| *value)
     }
 
     /// All values of an option that may be given several times, in their order.
     pub fn values(&self, option: &Opt) -> impl Iterator<Item = &'static CStr> {
-        self.options.iter().filter(|(given, _)| given.long == option.long).filter_map(|(_, value)| *value)
+        let option = *option;
+        self.options.iter().filter(move |(given, _)| *given == option).filter_map(|(_, value)| *value)
     }
 
     /// The same as text.
@@ -83,7 +118,7 @@ impl Given {
 #[cold]
 #[must_use]
 pub fn invalid(option: &Opt, value: &CStr, why: &'static str) -> Error {
-    Error::says(format_args!("--{}: invalid value `{}`: {why}", option.long, Lossy(value.to_bytes())))
+    Error::says(format_args!("--{}: invalid value `{}`: {why}", option.long(), Escaped(value.to_bytes())))
 }
 
 /// Splits words into options of the table and the rest.
@@ -115,7 +150,7 @@ pub fn parse(tables: [&'static [Opt]; 2], words: &[&'static CStr], order: Order)
 struct Parser<'w> {
     tables: [&'static [Opt]; 2],
     todo: &'w [&'static CStr],
-    options: Growing<'static, (&'static Opt, Option<&'static CStr>)>,
+    options: Growing<'static, (Opt, Option<&'static CStr>)>,
 }
 
 impl Parser<'_> {
@@ -125,9 +160,9 @@ impl Parser<'_> {
         Some(first)
     }
 
-    fn known(&self) -> impl Iterator<Item = &'static Opt> {
+    fn known(&self) -> impl Iterator<Item = Opt> {
         let [own, common] = self.tables;
-        own.iter().chain(common)
+        own.iter().chain(common).copied()
     }
 
     /// `word` is what follows `--`.
@@ -138,10 +173,10 @@ impl Parser<'_> {
             None => (bytes, None),
         };
         let option = self.by_prefix(name)?;
-        let value = match (option.kind, attached) {
-            (Kind::Flag, Some(_)) => return Err(complain("the option `--", option.long, "` takes no value")),
+        let value = match (option.kind(), attached) {
+            (Kind::Flag, Some(_)) => return Err(complain("the option `--", option.long(), "` takes no value")),
             (Kind::Value(_), None) => match self.next_word() {
-                None => return Err(complain("the option `--", option.long, "` needs a value")),
+                None => return Err(complain("the option `--", option.long(), "` needs a value")),
                 following => following,
             },
             (_, attached) => attached,
@@ -151,38 +186,38 @@ impl Parser<'_> {
     }
 
     /// The option of this name, or the only one that starts like that.
-    fn by_prefix(&self, name: &[u8]) -> Result<&'static Opt> {
-        if let Some(exact) = self.known().find(|option| option.long.as_bytes() == name) {
+    fn by_prefix(&self, name: &[u8]) -> Result<Opt> {
+        if let Some(exact) = self.known().find(|option| option.long().as_bytes() == name) {
             return Ok(exact);
         }
-        let matching = || self.known().filter(|option| option.long.as_bytes().starts_with(name));
+        let matching = || self.known().filter(|option| option.long().as_bytes().starts_with(name));
         let Some(found) = matching().next() else {
-            return Err(complain("unknown option `--", Lossy(name), "`"));
+            return Err(complain("unknown option `--", Escaped(name), "`"));
         };
         if matching().nth(1).is_none() {
             return Ok(found);
         }
-        let candidates = matching().fold("", |before, option| format(format_args!("{before} --{}", option.long)));
-        Err(Error::says(format_args!("the option `--{}` is ambiguous:{candidates}", Lossy(name))))
+        let candidates = matching().fold("", |before, option| format(format_args!("{before} --{}", option.long())));
+        Err(Error::says(format_args!("the option `--{}` is ambiguous:{candidates}", Escaped(name))))
     }
 
     /// `word` is what follows the single `-`.
     fn bundle(&mut self, word: &'static CStr) -> Result<()> {
         for (at, letter) in word.to_bytes().iter().enumerate() {
-            let Some(option) = self.known().find(|option| option.short.as_bytes().contains(letter)) else {
-                return Err(complain("unknown option `-", Lossy(&[*letter]), "`"));
+            let Some(option) = self.known().find(|option| option.short().as_bytes().contains(letter)) else {
+                return Err(complain("unknown option `-", Escaped(&[*letter]), "`"));
             };
             let attached = Some(tail(word, at + 1)).filter(|value| !value.is_empty());
-            let value = match (option.kind, attached) {
+            let value = match (option.kind(), attached) {
                 (Kind::Flag, _) => None,
                 (Kind::Value(_), None) => match self.next_word() {
-                    None => return Err(complain("the option `-", Lossy(&[*letter]), "` needs a value")),
+                    None => return Err(complain("the option `-", Escaped(&[*letter]), "` needs a value")),
                     following => following,
                 },
                 (_, attached) => attached,
             };
             self.options.push((option, value));
-            if !matches!(option.kind, Kind::Flag) {
+            if !matches!(option.kind(), Kind::Flag) {
                 break;
             }
         }
@@ -213,30 +248,18 @@ pub(super) fn without_slashes(path: &'static CStr) -> &'static CStr {
     }
 }
 
-/// Bytes of the user's for a message: what is not UTF-8 shows as U+FFFD.
-pub struct Lossy<'b>(pub &'b [u8]);
-
-impl core::fmt::Display for Lossy<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.utf8_chunks().try_for_each(|chunk| {
-            f.write_str(chunk.valid())?;
-            f.write_str(if chunk.invalid().is_empty() { "" } else { "\u{fffd}" })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     static OWN: [Opt; 5] = [
-        Opt { long: "bundle", short: "b", kind: Kind::Value("DIR"), help: "" },
-        Opt { long: "detach", short: "d", kind: Kind::Flag, help: "" },
-        Opt { long: "no-pivot", short: "", kind: Kind::Flag, help: "" },
-        Opt { long: "no-pivot-at-all", short: "", kind: Kind::Flag, help: "" },
-        Opt { long: "tty", short: "t", kind: Kind::Optional("YES"), help: "" },
+        Opt("-b --bundle=DIR where"),
+        Opt("-d --detach at once"),
+        Opt("--no-pivot without"),
+        Opt("--no-pivot-at-all neither"),
+        Opt("-t --tty[=YES] with"),
     ];
-    static COMMON: [Opt; 1] = [Opt { long: "help", short: "h?", kind: Kind::Flag, help: "" }];
+    static COMMON: [Opt; 1] = [Opt("-h? --help this text")];
 
     /// What was given in one line: `bundle=x detach | words`.
     fn shown(words: &[&'static CStr], order: Order) -> String {
@@ -245,7 +268,7 @@ mod tests {
             Ok(given) => {
                 let mut line = String::new();
                 for (option, value) in given.options {
-                    line += option.long;
+                    line += option.long();
                     if let Some(value) = value {
                         line += "=";
                         line += value.to_str().expect("UTF-8");
@@ -298,7 +321,7 @@ mod tests {
         let table: &[(&[&'static CStr], &str)] = &[
             (&[c"--nope"], "! unknown option `--nope`"),
             (&[c"-dx"], "! unknown option `-x`"),
-            (&[c"-\xff"], "! unknown option `-\u{fffd}`"),
+            (&[c"-\xff"], "! unknown option `-\\xff`"),
             (&[c"--no"], "! the option `--no` is ambiguous: --no-pivot --no-pivot-at-all"),
             (&[c"--detach=1"], "! the option `--detach` takes no value"),
             (&[c"--bundle"], "! the option `--bundle` needs a value"),
@@ -308,6 +331,15 @@ mod tests {
         for (words, expected) in table {
             assert_eq!(shown(words, Order::Anywhere), *expected, "{words:?}");
         }
+    }
+
+    #[test]
+    fn an_option_has_four_parts() {
+        let parts = |text| (Opt(text).short(), Opt(text).long(), Opt(text).kind(), Opt(text).help());
+        assert_eq!(parts("-b --bundle=DIR where = it is"), ("b", "bundle", Kind::Value("DIR"), "where = it is"));
+        assert_eq!(parts("--user=UID[:GID] who"), ("", "user", Kind::Value("UID[:GID]"), "who"));
+        assert_eq!(parts("-t --tty[=no] [it]"), ("t", "tty", Kind::Optional("no"), "[it]"));
+        assert_eq!(parts("-vV --version print"), ("vV", "version", Kind::Flag, "print"));
     }
 
     #[test]

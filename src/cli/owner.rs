@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::{AsFd, file, memory};
+use crate::sys::{AsFd, file, memory, utf8};
 
 /// Answers with names; the text of `/etc/passwd`, read when a name is asked for that we do not know.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Users {
 fn read() -> &'static str {
     const LIMIT: usize = 4 << 20;
     let text = file::open(c"/etc/passwd").and_then(|passwd| file::read_to_end(passwd.as_fd(), LIMIT));
-    text.ok().and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("")
+    text.ok().and_then(|text| utf8(text)).unwrap_or("")
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use core::fmt::{Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::date::Timestamp;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Escaped, Result};
 use crate::json::{self, Style};
 use crate::log::{self, Level};
 use crate::sys::fd::{self, BorrowedFd};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Once};
-use crate::sys::{CWD, OwnedFd, socket};
+use crate::sys::{CWD, OwnedFd, socket, utf8};
 
 const STANDARD_OUTPUT: i32 = 1;
 const STANDARD_ERROR: i32 = 2;
@@ -51,7 +51,7 @@ impl Log {
             Log::Journal => (JOURNAL, socket::connect_datagram(JOURNAL)),
             Log::Syslog(_) => (SYSLOG, socket::connect_datagram(SYSLOG)),
         };
-        opened.context_with("open log", format_args!("{}", path.to_bytes().escape_ascii()))
+        opened.context_with("open log", format_args!("{}", Escaped(path.to_bytes())))
     }
 }
 
@@ -142,7 +142,7 @@ impl Display for OneLine<'_> {
 fn plain_line(level: Level, message: &str) -> &'static str {
     let printable = memory::copy(message.as_bytes());
     printable.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
-    let message = core::str::from_utf8(printable).unwrap_or(message);
+    let message = utf8(printable).unwrap_or(message);
     memory::format(format_args!("isopod: {}: {message}\n", level.name()))
 }
 

@@ -5,7 +5,7 @@
 use super::options::Given;
 use super::{Outcome, verbs};
 use crate::container::Context;
-use crate::error::{Context as _, Error};
+use crate::error::{Context as _, Error, Escaped};
 use crate::host::{self, Cgroups};
 use crate::spec::template;
 use crate::sys::file::{self, Mode, OFlags};
@@ -17,10 +17,9 @@ pub fn run(_: &Context, given: &Given) -> Outcome {
     let text = template::template(rootless, matches!(host::cgroups()?, Cgroups::V2(_)));
     let bundle = match given.value(&verbs::SPEC_BUNDLE) {
         None => None,
-        Some(path) => Some(
-            file::open_dir(CWD, path)
-                .context_with("open bundle", format_args!("{}", path.to_bytes().escape_ascii()))?,
-        ),
+        Some(path) => {
+            Some(file::open_dir(CWD, path).context_with("open bundle", format_args!("{}", Escaped(path.to_bytes())))?)
+        }
     };
     let dir = bundle.as_ref().map_or(CWD, AsFd::as_fd);
     let named = given.value(&verbs::SPEC_FILE);
@@ -34,7 +33,7 @@ pub fn run(_: &Context, given: &Given) -> Outcome {
         opened => {
             opened
                 .and_then(|config| file::write_all(config.as_fd(), text.as_bytes()))
-                .context_with("write", format_args!("{}", name.to_bytes().escape_ascii()))?;
+                .context_with("write", format_args!("{}", Escaped(name.to_bytes())))?;
             Ok(0)
         }
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::json::{self, Style, Writer};
 use crate::plan::rdt;
 use crate::spec::Resources;
+use crate::sys;
 
 /// Sets new limits.
 pub fn run(context: &Context, given: &Given) -> Outcome {
@@ -20,10 +21,8 @@ pub fn run(context: &Context, given: &Given) -> Outcome {
     let resources = match given.value(&verbs::RESOURCES) {
         None => from_options(given).map_err(misuse)?,
         Some(file) => {
-            if let Some(other) =
-                verbs::LIMITS.iter().find(|option| option.long != verbs::RESOURCES.long && given.has(option))
-            {
-                let message = format_args!("--{}: not together with --resources", other.long);
+            if let Some(other) = verbs::LIMITS.iter().find(|option| **option != verbs::RESOURCES && given.has(option)) {
+                let message = format_args!("--{}: not together with --resources", other.long());
                 return Err(misuse(Error::says(message)));
             }
             from_document(file)?
@@ -43,30 +42,30 @@ fn from_document(file: &'static CStr) -> Result<Resources<'static>, Failure> {
 type Form = (&'static str, Option<fn(&str) -> Option<i64>>);
 
 const TEXT: Form = ("it is text", None);
-const NUMBER: Form = ("it is a number", Some(|text| text.parse().ok()));
-const NATURAL: Form = ("it is a number from 0 on", Some(natural));
+const NUMBER: Form = ("it is a number", Some(sys::integer));
+const NATURAL: Form = ("it is a number from 0 on", Some(sys::natural));
 const SIZE: Form = ("it is a number of bytes, as in 64m, or -1", Some(size));
 const WEIGHT: Form = ("it is a number from 10 to 1000", Some(weight));
 
 /// A member of the document, and the option that sets it.
-type Member = (&'static str, &'static Opt, Form);
+type Member = (&'static str, Opt, &'static Form);
 
 /// What the options set: members of the members of `linux.resources`.
 #[rustfmt::skip]
 static MEMBERS: &[(&str, &[Member])] = &[
     ("memory", &[
-        ("limit", &verbs::MEMORY, SIZE), ("reservation", &verbs::MEMORY_RESERVATION, SIZE),
-        ("swap", &verbs::MEMORY_SWAP, SIZE), ("kernel", &verbs::KERNEL_MEMORY, SIZE),
-        ("kernelTCP", &verbs::KERNEL_MEMORY_TCP, SIZE),
+        ("limit", verbs::MEMORY, &SIZE), ("reservation", verbs::MEMORY_RESERVATION, &SIZE),
+        ("swap", verbs::MEMORY_SWAP, &SIZE), ("kernel", verbs::KERNEL_MEMORY, &SIZE),
+        ("kernelTCP", verbs::KERNEL_MEMORY_TCP, &SIZE),
     ]),
     ("cpu", &[
-        ("shares", &verbs::CPU_SHARE, NATURAL), ("quota", &verbs::CPU_QUOTA, NUMBER),
-        ("burst", &verbs::CPU_BURST, NATURAL), ("period", &verbs::CPU_PERIOD, NATURAL),
-        ("realtimeRuntime", &verbs::CPU_RT_RUNTIME, NUMBER), ("realtimePeriod", &verbs::CPU_RT_PERIOD, NATURAL),
-        ("cpus", &verbs::CPUSET_CPUS, TEXT), ("mems", &verbs::CPUSET_MEMS, TEXT), ("idle", &verbs::CPU_IDLE, NUMBER),
+        ("shares", verbs::CPU_SHARE, &NATURAL), ("quota", verbs::CPU_QUOTA, &NUMBER),
+        ("burst", verbs::CPU_BURST, &NATURAL), ("period", verbs::CPU_PERIOD, &NATURAL),
+        ("realtimeRuntime", verbs::CPU_RT_RUNTIME, &NUMBER), ("realtimePeriod", verbs::CPU_RT_PERIOD, &NATURAL),
+        ("cpus", verbs::CPUSET_CPUS, &TEXT), ("mems", verbs::CPUSET_MEMS, &TEXT), ("idle", verbs::CPU_IDLE, &NUMBER),
     ]),
-    ("pids", &[("limit", &verbs::PIDS_LIMIT, NUMBER)]),
-    ("blockIO", &[("weight", &verbs::BLKIO_WEIGHT, WEIGHT)]),
+    ("pids", &[("limit", verbs::PIDS_LIMIT, &NUMBER)]),
+    ("blockIO", &[("weight", verbs::BLKIO_WEIGHT, &WEIGHT)]),
 ];
 
 /// The options become the document that says the same: one reader for both.
@@ -98,19 +97,15 @@ fn member(w: &mut Writer<'_>, name: &str, given: &Given, option: &Opt, (wanted, 
     Ok(())
 }
 
-fn natural(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|number| *number >= 0)
-}
-
 /// 0 is "not set", as in a config.
 fn weight(text: &str) -> Option<i64> {
-    natural(text).filter(|weight| matches!(weight, 0 | 10..=1000))
+    sys::natural(text).filter(|weight| matches!(weight, 0 | 10..=1000))
 }
 
 /// `64m`, `64M`, `64MiB`, ... in bytes, each letter 1024 times the one before; any negative number: no limit.
 pub(crate) fn size(text: &str) -> Option<i64> {
     if text.starts_with('-') {
-        return text.parse().ok();
+        return sys::integer(text);
     }
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
     let unit = text[digits.len()..].trim_start_matches(' ').as_bytes();
@@ -119,10 +114,10 @@ pub(crate) fn size(text: &str) -> Option<i64> {
         Some(letter) => b"kmgtp".iter().position(|known| *known == letter)? as u32 + 1,
     };
     let rest = &unit[usize::from(power > 0)..];
-    if !["", "b", "ib"].iter().any(|known| rest.eq_ignore_ascii_case(known.as_bytes())) || digits.starts_with('+') {
+    if !["", "b", "ib"].iter().any(|known| rest.eq_ignore_ascii_case(known.as_bytes())) {
         return None;
     }
-    digits.parse::<i64>().ok()?.checked_mul(1 << (10 * power))
+    sys::integer(digits)?.checked_mul(1 << (10 * power))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::options::{Given, Kind, Opt, Order};
+use super::options::{Given, Opt, Order};
 use super::{
     Outcome, completion, create, delete, events, exec, features, kill, list, mounts, pause, plan, ps, run, spec, start,
     state, update,
@@ -16,8 +16,8 @@ pub struct Verb {
     pub name: &'static str,
     /// One line of help.
     pub summary: &'static str,
-    /// The words that follow it.
-    pub words: Words,
+    /// The words that follow it, as help calls them: `ID [SIGNAL]`.
+    pub words: &'static str,
     /// Its options.
     pub options: &'static [Opt],
     /// Whether options may follow the words.
@@ -26,33 +26,28 @@ pub struct Verb {
     pub run: fn(&Context, &Given) -> Outcome,
 }
 
-/// The words that a verb takes.
-pub struct Words {
-    /// At least so many.
-    pub min: usize,
-    /// At most so many.
-    pub max: usize,
-    /// How help calls them.
-    pub names: &'static str,
-}
-
 impl Verb {
     /// Whether its first word is the name of a container.
     #[must_use]
     pub fn takes_id(&self) -> bool {
-        self.words.names.starts_with("ID")
+        self.words.starts_with("ID")
+    }
+
+    /// At least and at most so many words follow it.
+    #[must_use]
+    pub fn bounds(&self) -> (usize, usize) {
+        let words = || self.words.split_ascii_whitespace();
+        let least = words().filter(|word| !word.starts_with('[')).count();
+        (least, if self.words.ends_with("...]") { usize::MAX } else { words().count() })
     }
 }
-
-const NONE: Words = Words { min: 0, max: 0, names: "" };
-const ID: Words = Words { min: 1, max: 1, names: "ID" };
 
 /// All verbs, in the order of a container's life.
 pub static VERBS: &[Verb] = &[
     Verb {
         name: "spec",
         summary: "write a config.json to start from",
-        words: NONE,
+        words: "",
         options: &[SPEC_BUNDLE, SPEC_FILE, SPEC_ROOTLESS],
         order: Order::Anywhere,
         run: spec::run,
@@ -60,7 +55,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "plan",
         summary: "print what run would do, and do nothing",
-        words: Words { min: 0, max: 1, names: "[ID]" },
+        words: "[ID]",
         options: &[BUNDLE, CONFIG, JSON, NO_NEW_KEYRING, NO_PIVOT, PRESERVE_FDS],
         order: Order::Anywhere,
         run: plan::run,
@@ -68,7 +63,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "run",
         summary: "create a container, start it, wait for its end",
-        words: ID,
+        words: "ID",
         options: &[
             BUNDLE,
             CONFIG,
@@ -88,7 +83,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "create",
         summary: "make a container, ready to be started",
-        words: ID,
+        words: "ID",
         options: &[
             BUNDLE,
             CONFIG,
@@ -106,7 +101,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "start",
         summary: "execute the process of a created container",
-        words: ID,
+        words: "ID",
         options: &[],
         order: Order::Anywhere,
         run: start::run,
@@ -114,7 +109,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "exec",
         summary: "execute a command in a container",
-        words: Words { min: 1, max: usize::MAX, names: "ID [COMMAND...]" },
+        words: "ID [COMMAND...]",
         options: &[
             ADDITIONAL_GIDS,
             APPARMOR,
@@ -141,7 +136,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "state",
         summary: "print what is known about a container",
-        words: ID,
+        words: "ID",
         options: &[],
         order: Order::Anywhere,
         run: state::run,
@@ -149,7 +144,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "list",
         summary: "print all containers",
-        words: NONE,
+        words: "",
         options: &[FORMAT, QUIET],
         order: Order::Anywhere,
         run: list::run,
@@ -157,7 +152,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "ps",
         summary: "print the processes of a container",
-        words: Words { min: 1, max: usize::MAX, names: "ID [PS-ARGUMENT...]" },
+        words: "ID [PS-ARGUMENT...]",
         options: &[FORMAT],
         order: Order::BeforeWords,
         run: ps::run,
@@ -165,7 +160,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "events",
         summary: "print what a container uses, in runc's form",
-        words: ID,
+        words: "ID",
         options: &[INTERVAL, STATS],
         order: Order::Anywhere,
         run: events::run,
@@ -173,7 +168,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "pause",
         summary: "stop all processes of a container",
-        words: ID,
+        words: "ID",
         options: &[],
         order: Order::Anywhere,
         run: pause::run,
@@ -181,7 +176,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "resume",
         summary: "let the processes of a paused container go on",
-        words: ID,
+        words: "ID",
         options: &[],
         order: Order::Anywhere,
         run: pause::resume,
@@ -189,7 +184,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "update",
         summary: "change the limits of a container",
-        words: ID,
+        words: "ID",
         options: LIMITS,
         order: Order::Anywhere,
         run: update::run,
@@ -197,7 +192,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "mounts",
         summary: "mount something in a container, or unmount it",
-        words: Words { min: 3, max: 3, names: "add|remove ID FILE" },
+        words: "add|remove ID FILE",
         options: &[],
         order: Order::Anywhere,
         run: mounts::run,
@@ -205,7 +200,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "kill",
         summary: "send a signal to a container (default: TERM)",
-        words: Words { min: 1, max: 2, names: "ID [SIGNAL]" },
+        words: "ID [SIGNAL]",
         options: &[ALL, REGEX],
         order: Order::Anywhere,
         run: kill::run,
@@ -213,7 +208,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "delete",
         summary: "remove what is left of a container",
-        words: ID,
+        words: "ID",
         options: &[FORCE, REGEX],
         order: Order::Anywhere,
         run: delete::run,
@@ -221,7 +216,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "features",
         summary: "print what is understood of a config",
-        words: NONE,
+        words: "",
         options: &[],
         order: Order::Anywhere,
         run: features::run,
@@ -229,7 +224,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "completion",
         summary: "print what completes command lines in a shell",
-        words: Words { min: 1, max: 1, names: "bash|zsh|fish" },
+        words: "bash|zsh|fish",
         options: &[],
         order: Order::Anywhere,
         run: completion::run,
@@ -240,14 +235,6 @@ pub static VERBS: &[Verb] = &[
 #[must_use]
 pub fn find(name: &[u8]) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name.as_bytes() == name)
-}
-
-const fn flag(long: &'static str, short: &'static str, help: &'static str) -> Opt {
-    Opt { long, short, kind: Kind::Flag, help }
-}
-
-const fn value(long: &'static str, short: &'static str, name: &'static str, help: &'static str) -> Opt {
-    Opt { long, short, kind: Kind::Value(name), help }
 }
 
 /// Options that stand before the verb.
@@ -263,85 +250,99 @@ pub static LIMITS: &[Opt] = &[
 /// Options that stand anywhere.
 pub static COMMON: &[Opt] = &[HELP, USAGE];
 
-// Each option is said once; the verbs ask for its value by the same name.
-pub const ROOT: Opt = value("root", "", "DIR", "where containers' states are kept");
-pub const LOG: Opt = value("log", "", "FILE", "FILE, file:FILE, journald: or syslog:NAME");
-pub const LOG_FORMAT: Opt = value("log-format", "", "FORMAT", "text or json");
-pub const LOG_LEVEL: Opt = value("log-level", "", "LEVEL", "error, warning, debug or trace");
-pub const DEBUG: Opt = flag("debug", "", "the same as --log-level=debug");
-pub const CGROUP_MANAGER: Opt = value("cgroup-manager", "", "NAME", "cgroupfs, systemd or disabled");
-pub const SYSTEMD_CGROUP: Opt = flag("systemd-cgroup", "", "--cgroup-manager=systemd");
-pub const ROOTLESS: Opt = value("rootless", "", "WORD", "true, false or auto; found out anyway");
-pub const VERSION: Opt = flag("version", "vV", "print version, commit and features");
-pub const HELP: Opt = flag("help", "h?", "print this text");
-pub const USAGE: Opt = flag("usage", "", "print how the command is called");
+// Each option is said once, as help shows it; the verbs ask for its value by the same name.
+pub const ROOT: Opt = Opt("--root=DIR where containers' states are kept");
+pub const LOG: Opt = Opt("--log=FILE FILE, file:FILE, journald: or syslog:NAME");
+pub const LOG_FORMAT: Opt = Opt("--log-format=FORMAT text or json");
+pub const LOG_LEVEL: Opt = Opt("--log-level=LEVEL error, warning, debug or trace");
+pub const DEBUG: Opt = Opt("--debug the same as --log-level=debug");
+pub const CGROUP_MANAGER: Opt = Opt("--cgroup-manager=NAME cgroupfs, systemd or disabled");
+pub const SYSTEMD_CGROUP: Opt = Opt("--systemd-cgroup --cgroup-manager=systemd");
+pub const ROOTLESS: Opt = Opt("--rootless=WORD true, false or auto; found out anyway");
+pub const VERSION: Opt = Opt("-vV --version print version, commit and features");
+pub const HELP: Opt = Opt("-h? --help print this text");
+pub const USAGE: Opt = Opt("--usage print how the command is called");
 
-pub const BUNDLE: Opt = value("bundle", "b", "DIR", "where config.json and rootfs are (default: .)");
-pub const CONFIG: Opt = value("config", "f", "FILE", "read this instead of the bundle's config.json");
-pub const CONSOLE_SOCKET: Opt = value("console-socket", "", "SOCKET", "send the terminal's descriptor there");
-pub const DETACH: Opt = flag("detach", "d", "return when the container has started");
-pub const JSON: Opt = flag("json", "", "for programs");
-pub const KEEP: Opt = flag("keep", "", "leave the ended container for delete");
-pub const NO_NEW_KEYRING: Opt = flag("no-new-keyring", "", "stay in the caller's session keyring");
-pub const NO_PIVOT: Opt = flag("no-pivot", "", "MS_MOVE instead of pivot_root, as on a ramdisk");
-pub const NO_SUBREAPER: Opt = flag("no-subreaper", "", "accepted and ignored");
-pub const PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the container's init there");
-pub const PRESERVE_FDS: Opt = value("preserve-fds", "", "N", "pass on N descriptors from 3 on");
+pub const BUNDLE: Opt = Opt("-b --bundle=DIR where config.json and rootfs are (default: .)");
+pub const CONFIG: Opt = Opt("-f --config=FILE read this instead of the bundle's config.json");
+pub const CONSOLE_SOCKET: Opt = Opt("--console-socket=SOCKET send the terminal's descriptor there");
+pub const DETACH: Opt = Opt("-d --detach return when the container has started");
+pub const JSON: Opt = Opt("--json for programs");
+pub const KEEP: Opt = Opt("--keep leave the ended container for delete");
+pub const NO_NEW_KEYRING: Opt = Opt("--no-new-keyring stay in the caller's session keyring");
+pub const NO_PIVOT: Opt = Opt("--no-pivot MS_MOVE instead of pivot_root, as on a ramdisk");
+pub const NO_SUBREAPER: Opt = Opt("--no-subreaper accepted and ignored");
+pub const PID_FILE: Opt = Opt("--pid-file=FILE write the pid of the container's init there");
+pub const PRESERVE_FDS: Opt = Opt("--preserve-fds=N pass on N descriptors from 3 on");
 
-pub const ADDITIONAL_GIDS: Opt = value("additional-gids", "g", "GID", "one more group; may be repeated");
-pub const APPARMOR: Opt = value("apparmor", "", "PROFILE", "under this profile of AppArmor");
-pub const CAP: Opt = value("cap", "c", "NAME", "one more capability; may be repeated");
-pub const EXEC_CGROUP: Opt = value("cgroup", "", "PATH", "a cgroup below the container's");
-pub const CWD: Opt = value("cwd", "", "DIR", "the working directory");
-pub const EXEC_DETACH: Opt = flag("detach", "d", "return when the command is executed");
-pub const ENV: Opt = value("env", "e", "NAME=VALUE", "one more variable; may be repeated");
-pub const IGNORE_PAUSED: Opt = flag("ignore-paused", "", "wait in a paused container until it goes on");
-pub const NO_NEW_PRIVS: Opt = flag("no-new-privs", "", "it and its children never gain privileges");
-pub const EXEC_PID_FILE: Opt = value("pid-file", "", "FILE", "write the pid of the command there");
-pub const PIDFD_SOCKET: Opt = value("pidfd-socket", "", "SOCKET", "send a pidfd of the process there");
-pub const PROCESS: Opt = value("process", "p", "FILE", "what to execute, as config.json has it");
-pub const PROCESS_LABEL: Opt = value("process-label", "", "LABEL", "under this label of SELinux");
-pub const TTY: Opt = Opt { long: "tty", short: "t", kind: Kind::Optional("no"), help: "with a terminal of its own" };
-pub const USER: Opt = value("user", "u", "UID[:GID]", "as this user, and group 0 or GID");
+pub const ADDITIONAL_GIDS: Opt = Opt("-g --additional-gids=GID one more group; may be repeated");
+pub const APPARMOR: Opt = Opt("--apparmor=PROFILE under this profile of AppArmor");
+pub const CAP: Opt = Opt("-c --cap=NAME one more capability; may be repeated");
+pub const EXEC_CGROUP: Opt = Opt("--cgroup=PATH a cgroup below the container's");
+pub const CWD: Opt = Opt("--cwd=DIR the working directory");
+pub const EXEC_DETACH: Opt = Opt("-d --detach return when the command is executed");
+pub const ENV: Opt = Opt("-e --env=NAME=VALUE one more variable; may be repeated");
+pub const IGNORE_PAUSED: Opt = Opt("--ignore-paused wait in a paused container until it goes on");
+pub const NO_NEW_PRIVS: Opt = Opt("--no-new-privs it and its children never gain privileges");
+pub const EXEC_PID_FILE: Opt = Opt("--pid-file=FILE write the pid of the command there");
+pub const PIDFD_SOCKET: Opt = Opt("--pidfd-socket=SOCKET send a pidfd of the process there");
+pub const PROCESS: Opt = Opt("-p --process=FILE what to execute, as config.json has it");
+pub const PROCESS_LABEL: Opt = Opt("--process-label=LABEL under this label of SELinux");
+pub const TTY: Opt = Opt("-t --tty[=no] with a terminal of its own");
+pub const USER: Opt = Opt("-u --user=UID[:GID] as this user, and group 0 or GID");
 
-pub const FORMAT: Opt = value("format", "f", "FORMAT", "table or json");
-pub const QUIET: Opt = flag("quiet", "q", "print names only");
+pub const FORMAT: Opt = Opt("-f --format=FORMAT table or json");
+pub const QUIET: Opt = Opt("-q --quiet print names only");
 
-pub const ALL: Opt = flag("all", "a", "signal all processes, not only init");
-pub const REGEX: Opt = flag("regex", "r", "ID is a regular expression; failures are warnings");
+pub const ALL: Opt = Opt("-a --all signal all processes, not only init");
+pub const REGEX: Opt = Opt("-r --regex ID is a regular expression; failures are warnings");
 
-pub const FORCE: Opt = flag("force", "f", "kill it if it runs; an absent one is no error");
+pub const FORCE: Opt = Opt("-f --force kill it if it runs; an absent one is no error");
 
-pub const INTERVAL: Opt = value("interval", "", "TIME", "between two lines, as in 1m30s (default: 5s)");
-pub const STATS: Opt = flag("stats", "", "print one line and end");
+pub const INTERVAL: Opt = Opt("--interval=TIME between two lines, as in 1m30s (default: 5s)");
+pub const STATS: Opt = Opt("--stats print one line and end");
 
-pub const RESOURCES: Opt = value("resources", "r", "FILE", "take all from JSON as in linux.resources");
-pub const MEMORY: Opt = value("memory", "", "BYTES", "limit, as in 64m; -1: none");
-pub const MEMORY_RESERVATION: Opt = value("memory-reservation", "", "BYTES", "what is left to it when memory is short");
-pub const MEMORY_SWAP: Opt = value("memory-swap", "", "BYTES", "limit of memory and swap together");
-pub const KERNEL_MEMORY: Opt = value("kernel-memory", "", "BYTES", "ignored with a warning");
-pub const KERNEL_MEMORY_TCP: Opt = value("kernel-memory-tcp", "", "BYTES", "ignored with a warning");
-pub const CPU_SHARE: Opt = value("cpu-share", "", "N", "share beside others, 2 to 262144");
-pub const CPU_QUOTA: Opt = value("cpu-quota", "", "US", "microseconds of each period; -1: all");
-pub const CPU_PERIOD: Opt = value("cpu-period", "", "US", "how long a period is");
-pub const CPU_BURST: Opt = value("cpu-burst", "", "US", "what can be saved up beyond the quota");
-pub const CPU_RT_RUNTIME: Opt = value("cpu-rt-runtime", "", "US", "for real-time processes, of each period");
-pub const CPU_RT_PERIOD: Opt = value("cpu-rt-period", "", "US", "how long such a period is");
-pub const CPU_IDLE: Opt = value("cpu-idle", "", "0|1", "1: only when nobody else wants to run");
-pub const CPUSET_CPUS: Opt = value("cpuset-cpus", "", "LIST", "processors, as in 0-3,7");
-pub const CPUSET_MEMS: Opt = value("cpuset-mems", "", "LIST", "memory nodes");
-pub const PIDS_LIMIT: Opt = value("pids-limit", "", "N", "processes; -1: any number");
-pub const BLKIO_WEIGHT: Opt = value("blkio-weight", "", "N", "share of disks, 10 to 1000");
-pub const L3_CACHE_SCHEMA: Opt = value("l3-cache-schema", "", "SCHEMA", "of its class of service, as in L3:0=ff");
-pub const MEM_BW_SCHEMA: Opt = value("mem-bw-schema", "", "SCHEMA", "of its class of service, as in MB:0=50");
+pub const RESOURCES: Opt = Opt("-r --resources=FILE take all from JSON as in linux.resources");
+pub const MEMORY: Opt = Opt("--memory=BYTES limit, as in 64m; -1: none");
+pub const MEMORY_RESERVATION: Opt = Opt("--memory-reservation=BYTES what is left to it when memory is short");
+pub const MEMORY_SWAP: Opt = Opt("--memory-swap=BYTES limit of memory and swap together");
+pub const KERNEL_MEMORY: Opt = Opt("--kernel-memory=BYTES ignored with a warning");
+pub const KERNEL_MEMORY_TCP: Opt = Opt("--kernel-memory-tcp=BYTES ignored with a warning");
+pub const CPU_SHARE: Opt = Opt("--cpu-share=N share beside others, 2 to 262144");
+pub const CPU_QUOTA: Opt = Opt("--cpu-quota=US microseconds of each period; -1: all");
+pub const CPU_PERIOD: Opt = Opt("--cpu-period=US how long a period is");
+pub const CPU_BURST: Opt = Opt("--cpu-burst=US what can be saved up beyond the quota");
+pub const CPU_RT_RUNTIME: Opt = Opt("--cpu-rt-runtime=US for real-time processes, of each period");
+pub const CPU_RT_PERIOD: Opt = Opt("--cpu-rt-period=US how long such a period is");
+pub const CPU_IDLE: Opt = Opt("--cpu-idle=0|1 1: only when nobody else wants to run");
+pub const CPUSET_CPUS: Opt = Opt("--cpuset-cpus=LIST processors, as in 0-3,7");
+pub const CPUSET_MEMS: Opt = Opt("--cpuset-mems=LIST memory nodes");
+pub const PIDS_LIMIT: Opt = Opt("--pids-limit=N processes; -1: any number");
+pub const BLKIO_WEIGHT: Opt = Opt("--blkio-weight=N share of disks, 10 to 1000");
+pub const L3_CACHE_SCHEMA: Opt = Opt("--l3-cache-schema=SCHEMA of its class of service, as in L3:0=ff");
+pub const MEM_BW_SCHEMA: Opt = Opt("--mem-bw-schema=SCHEMA of its class of service, as in MB:0=50");
 
-pub const SPEC_BUNDLE: Opt = value("bundle", "b", "DIR", "where to write (default: .)");
-pub const SPEC_FILE: Opt = value("file", "f", "FILE", "write to this file, even if it exists");
-pub const SPEC_ROOTLESS: Opt = flag("rootless", "", "for a user who is not root");
+pub const SPEC_BUNDLE: Opt = Opt("-b --bundle=DIR where to write (default: .)");
+pub const SPEC_FILE: Opt = Opt("-f --file=FILE write to this file, even if it exists");
+pub const SPEC_ROOTLESS: Opt = Opt("--rootless for a user who is not root");
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Kind;
     use super::*;
+
+    #[test]
+    fn how_many_words() {
+        for (words, bounds) in [
+            ("", (0, 0)),
+            ("[ID]", (0, 1)),
+            ("ID", (1, 1)),
+            ("add|remove ID FILE", (3, 3)),
+            ("ID [X...]", (1, usize::MAX)),
+        ] {
+            assert_eq!(Verb { words, ..VERBS[0] }.bounds(), bounds, "{words}");
+        }
+    }
 
     /// Within one command line no two options share a name or a letter, and the table is complete.
     #[test]
@@ -350,15 +351,19 @@ mod tests {
         for table in tables {
             let all: Vec<&Opt> = table.iter().chain(COMMON).collect();
             for (at, option) in all.iter().enumerate() {
-                assert!(!option.long.is_empty() && !option.help.is_empty());
+                assert!(!option.long().is_empty() && !option.help().is_empty());
                 for other in &all[..at] {
-                    assert_ne!(option.long, other.long);
-                    assert!(!option.short.chars().any(|letter| other.short.contains(letter)), "-{}", option.short);
+                    assert_ne!(option.long(), other.long());
+                    assert!(
+                        !option.short().chars().any(|letter| other.short().contains(letter)),
+                        "-{}",
+                        option.short()
+                    );
                 }
             }
         }
         for (at, verb) in VERBS.iter().enumerate() {
-            assert!(verb.words.min <= verb.words.max && !verb.summary.is_empty());
+            assert!(!verb.summary.is_empty());
             assert!(VERBS[..at].iter().all(|other| other.name != verb.name));
         }
     }
@@ -369,7 +374,7 @@ mod tests {
         let page = include_str!("../../docs/isopod.1.md");
         let global = GLOBAL.iter().chain(COMMON).map(term);
         let verbs = VERBS.iter().flat_map(|verb| {
-            let heading = match verb.words.names {
+            let heading = match verb.words {
                 "" => format!("## {}", verb.name),
                 names => {
                     let placeholders = ["ID", "SIGNAL", "PS-ARGUMENT", "COMMAND", "FILE"];
@@ -395,12 +400,12 @@ mod tests {
 
     /// An option as the manual page has it: `**-b**, **--bundle**=*DIR*`.
     fn term(option: &Opt) -> String {
-        let letters: String = option.short.chars().map(|letter| format!("**-{letter}**, ")).collect();
-        let value = match option.kind {
+        let letters: String = option.short().chars().map(|letter| format!("**-{letter}**, ")).collect();
+        let value = match option.kind() {
             Kind::Flag => String::new(),
             Kind::Value(name) => format!("=*{name}*"),
             Kind::Optional(name) => format!("[=*{name}*]"),
         };
-        format!("{letters}**--{}**{value}", option.long)
+        format!("{letters}**--{}**{value}", option.long())
     }
 }

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::sys::fd::FdList;
 use crate::sys::namespace::{self, kind};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, socket};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, shown, socket, utf8};
 
 /// Which of the two we are now.
 pub(super) enum Spawned {
@@ -132,7 +132,7 @@ pub(super) fn go_between(birthplace: Option<BorrowedFd<'_>>) -> Result<Between> 
             let told: Result<i32> = match told {
                 [a, b, c, d] => Ok(i32::from_le_bytes([*a, *b, *c, *d])),
                 [] => Err(Error::because("clone3", "the container's process", "the process in between has died")),
-                line => Err(Error::says(format_args!("{}", core::str::from_utf8(line).unwrap_or("?")))),
+                line => Err(Error::says(format_args!("{}", utf8(line).unwrap_or("?")))),
             };
             // Its whole life is over; that of the other, if it was born, goes on.
             process::wait(pid, true).context("wait4", "the process in between")?;
@@ -188,7 +188,7 @@ impl Home {
         let mut namespaces = FdList::default();
         for (kind, path) in OWN {
             namespaces.push(if plan.namespaces.joins(*kind) {
-                Some(file::open(path).context("open", path.to_str().unwrap_or("?"))?)
+                Some(file::open(path).context("open", shown(path))?)
             } else {
                 None
             });
@@ -199,7 +199,7 @@ impl Home {
     fn go_back(&self) -> Result<()> {
         for (place, (kind, path)) in OWN.iter().enumerate() {
             if let Some(fd) = self.namespaces.get(place) {
-                namespace::setns(fd, *kind).context("setns", path.to_str().unwrap_or("?"))?;
+                namespace::setns(fd, *kind).context("setns", shown(path))?;
             }
         }
         process::fchdir(self.directory.as_fd()).context("fchdir", "to where we were")

@@ -12,9 +12,8 @@ use crate::host::{self, Cgroups};
 use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::spec;
-use crate::sys::memory;
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, memory, process};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;

@@ -27,27 +27,27 @@ pub fn delete(context: &Context, id: &'static str, force: bool) -> Result<()> {
 fn remove(context: &Context, id: &'static str, force: bool) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let mut state = read(&dir, force)?;
-    let init = init(state.as_ref())?;
+    let init = init(state)?;
     if !force {
-        match dir.status_with(state.as_ref(), init.as_ref().map(|init| init.stat))? {
+        match dir.status_with(state, init.as_ref().map(|init| init.stat))? {
             Status::Created | Status::Stopped => {}
             Status::Creating | Status::Running | Status::Paused => return Err(in_use(id)),
         }
     }
-    end(state.as_ref(), init)?;
+    end(state, init)?;
     // If a runtime is still creating it, it misses its init now, gives up, and lets us go on.
     dir.lock(Lock::Exclusive)?;
     if state.is_none_or(|state| state.pid == 0) {
         // It may have made an init since we looked, and been killed itself.
         state = read(&dir, force)?;
-        end(state.as_ref(), self::init(state.as_ref())?)?;
+        end(state, self::init(state)?)?;
     }
     // As long as they are there, so is the state, by which they are found the next time.
-    if let Some(state) = &state {
+    if let Some(state) = state {
         remove_cgroup(context, state)?;
         resctrl::remove(state.rdt_own)?;
     }
-    if let Some(state) = &state
+    if let Some(state) = state
         && let Err(error) = hooks::run_poststop(state)
     {
         warn!("{error}");
@@ -86,7 +86,7 @@ fn in_use(id: &str) -> Error {
 }
 
 /// The state; by force also of a container whose state nobody can read.
-fn read(dir: &StateDir, force: bool) -> Result<Option<State<'static>>> {
+fn read(dir: &StateDir, force: bool) -> Result<Option<&'static State<'static>>> {
     match dir.read() {
         Err(error) if force => {
             warn!("{error}");

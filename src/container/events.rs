@@ -26,12 +26,12 @@ impl Watched {
     /// If there is no such container, it does not run, or it has no cgroup of its own.
     pub fn new(context: &Context, id: &'static str) -> Result<Watched> {
         let refused = |why| Error::says(format_args!("events of container `{id}`: {why}"));
-        let state = StateDir::open(context, id, Lock::None)?.read()?.unwrap_or_default();
+        let state = StateDir::open(context, id, Lock::None)?.read_or_empty()?;
         let Some(init) = state.init()? else { return Err(refused("container not running")) };
         if state.cgroup_path.is_empty() {
             return Err(refused(super::NO_CGROUPS));
         }
-        Ok(Watched { id, init, cgroup: super::cgroup_of(&state)? })
+        Ok(Watched { id, init, cgroup: super::cgroup_of(state)? })
     }
 
     /// A line with all numbers.

@@ -18,7 +18,7 @@ use super::process::{Freezer, SIGKILL, Stat};
 use super::state::{Lock, State, StateDir, Status};
 use super::{connect_for_pidfd, filter, listener, pid_file, preserved, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
-use crate::error::{Context as _, Errno, Error, Result};
+use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::host::{self, Cgroups};
 use crate::init::enter::{self, Entering, Way, set_oom_score};
 use crate::link::{self, Report, Step};
@@ -82,7 +82,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let document = request.document.map(read_document).transpose()?;
     let config = state.process.ok_or_else(|| not_running(request.id))?;
-    let planned = memory::keep(self::plan(request, &state, config, document, listen_fds)?);
+    let planned = memory::keep(self::plan(request, state, config, document, listen_fds)?);
     planned.seccomp = seccomp;
     planned.user.keep_groups = plan::identity::keeps_groups(&state.annotations);
     // Whoever makes the process is to be there, too.
@@ -103,7 +103,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
     let (rootless, is_root) = (context.start.euid != 0, context.start.is_root);
-    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless, is_root };
+    let adding = Adding { id: request.id, state, planned, cgroup, rootless, is_root };
     let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {
@@ -159,7 +159,7 @@ fn not_running(id: &str) -> Error {
 
 /// The document and its name for errors.
 fn read_document(path: &CStr) -> Result<(&'static str, &'static spec::Process<'static>)> {
-    let name = memory::format(format_args!("cannot parse process file: {}", path.to_bytes().escape_ascii()));
+    let name = memory::format(format_args!("cannot parse process file: {}", Escaped(path.to_bytes())));
     let text = file::open(path).and_then(|file| file::read_to_end(file.as_fd(), DOCUMENT_LIMIT)).context(name, "")?;
     let document: spec::Process<'static> = json::from_document(name, text)?;
     Ok((name, memory::keep(document)))

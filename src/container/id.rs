@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Escaped, Result};
 
 /// A file name's own limit.
 pub const MAX: usize = 255;
@@ -15,7 +15,7 @@ pub const MAX: usize = 255;
 /// # Errors
 /// If it is none; the message says why.
 pub fn check(word: &CStr) -> Result<&str> {
-    let invalid = |why| Error::says(format_args!("invalid container ID `{}`: {why}", word.to_bytes().escape_ascii()));
+    let invalid = |why| Error::says(format_args!("invalid container ID `{}`: {why}", Escaped(word.to_bytes())));
     let bytes = word.to_bytes();
     if bytes.is_empty() {
         return Err(Error::says(format_args!("empty container ID")));
@@ -29,8 +29,8 @@ pub fn check(word: &CStr) -> Result<&str> {
     if let Some(bad) = bytes.iter().find(|byte| !byte.is_ascii_alphanumeric() && !b"_+-.".contains(byte)) {
         return Err(Error::says(format_args!(
             "invalid character `{}` in the container ID `{}`",
-            bad.escape_ascii(),
-            bytes.escape_ascii()
+            Escaped(&[*bad]),
+            Escaped(bytes)
         )));
     }
     word.to_str().map_err(|_| invalid("it is not UTF-8"))
@@ -52,7 +52,7 @@ mod tests {
             (c".x", "invalid container ID `.x`: it starts with a dot"),
             (c"a/b", "invalid character `/` in the container ID `a/b`"),
             (c"a\n", "invalid character `\\n` in the container ID `a\\n`"),
-            (c"\xc3\xa9", "invalid character `\\xc3` in the container ID `\\xc3\\xa9`"),
+            (c"\xc3\xa9", "invalid character `\\xc3` in the container ID `\u{e9}`"),
         ] {
             assert_eq!(check(bad).map_err(|error| error.to_string()), Err(message.to_owned()));
         }

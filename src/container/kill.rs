@@ -6,6 +6,7 @@ use super::Context;
 use super::process::{Freezer, SIGKILL};
 use super::state::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
+use crate::sys::{self, Names, utf8};
 
 /// Sends a signal to the container's init, or to every process in its cgroup.
 ///
@@ -16,7 +17,7 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     let Some(state) = dir.read()? else { return Err(not_running(id)) };
     if all {
         // Also those that outlived init: in a pid namespace of the host's, or of another container's, they can.
-        let cgroup = super::cgroup_of(&state)?;
+        let cgroup = super::cgroup_of(state)?;
         if !cgroup.pids()?.is_empty() {
             return cgroup.kill_all(signal);
         }
@@ -24,7 +25,7 @@ pub fn kill(context: &Context, id: &'static str, signal: u32, all: bool) -> Resu
     let Some(init) = state.init()? else { return Err(not_running(id)) };
     init.signal(signal).map_err(|error| if error.is(Errno::SRCH) { not_running(id) } else { error })?;
     // One that version 1 has frozen does not even die.
-    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(&state)?.thaw() } else { Ok(()) }
+    if signal == SIGKILL && init.stat.freezer() == Freezer::Any { super::cgroup_of(state)?.thaw() } else { Ok(()) }
 }
 
 /// Engines look for "container not running" and for "no such process".
@@ -38,20 +39,18 @@ const RTMIN: u32 = 34;
 const RTMAX: u32 = 64;
 
 /// By number, from 1: signal(7) for this machine.
-#[rustfmt::skip]
-static NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
+static NAMES: Names = Names(
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG \
+     XCPU XFSZ VTALRM PROF WINCH IO PWR SYS",
+);
 
 /// The number of a signal: `15`, `TERM`, `SIGTERM`, `sigterm`, `RTMIN+1`, `RTMAX-1`; or `0`, which only asks whether
 /// there is somebody who could get one.
 #[must_use]
 pub fn signal_number(word: &[u8]) -> Option<u32> {
-    let word = core::str::from_utf8(word).ok()?;
+    let word = utf8(word)?;
     if word.starts_with(|first: char| first.is_ascii_digit()) {
-        return word.parse().ok().filter(|number| *number <= RTMAX);
+        return sys::natural(word).filter(|number| *number <= RTMAX);
     }
     let name = without_prefix(word, "SIG").unwrap_or(word);
     if let Some(number) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
@@ -71,7 +70,7 @@ fn distance(text: &str, sign: char) -> Option<u32> {
         return Some(0);
     }
     let digits = text.strip_prefix(sign)?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    sys::natural(digits)
 }
 
 fn without_prefix<'w>(word: &'w str, prefix: &str) -> Option<&'w str> {

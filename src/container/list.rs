@@ -20,7 +20,7 @@ pub struct Summary {
     /// Where it is in its life.
     pub status: Status,
     /// The rest; mostly empty if a runtime died, or works still, before it wrote the state.
-    pub state: State<'static>,
+    pub state: &'static State<'static>,
 }
 
 /// One container.
@@ -30,7 +30,7 @@ pub struct Summary {
 pub fn summary(context: &Context, id: &'static str) -> Result<Summary> {
     let dir = StateDir::open(context, id, Lock::None)?;
     let state = dir.read()?;
-    let status = dir.status(state.as_ref())?;
+    let status = dir.status(state)?;
     let state = match state {
         Some(state) => state,
         None => dir.unwritten()?,

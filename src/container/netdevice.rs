@@ -1,7 +1,7 @@
 //! Interfaces of the host become the container's, with their permanent addresses, and are set up: `linux.netDevices`.
 //! The runtime does it, which has rights over both namespaces, when the container's has come to be.
 
-use crate::error::{Context, Errno, Error, Result};
+use crate::error::{Context, Errno, Error, Quoted, Result};
 use crate::plan::Plan;
 use crate::sys::fd::FdList;
 use crate::sys::namespace::{self, kind};
@@ -50,7 +50,7 @@ pub(super) fn move_all(plan: &Plan<'_>, joined: Option<&OwnedFd>, pid: i32) -> R
 #[cold]
 #[inline(never)]
 fn failed(host: &str, doing: &'static str, errno: Errno) -> Error {
-    Error::errno(doing, memory::format(format_args!("linux.netDevices[{host:?}]")), errno)
+    Error::errno(doing, memory::format(format_args!("linux.netDevices[{}]", Quoted(host))), errno)
 }
 
 /// Under the same number if that is free there, so that it is known afterwards which one it is; or else another.

@@ -11,7 +11,7 @@ use core::ffi::CStr;
 
 use super::state::StateDir;
 use super::{Context, text};
-use crate::error::{Context as _, Errno, Error, Result};
+use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, socket, time};
 use crate::warn;
@@ -29,7 +29,7 @@ pub(super) fn wanted(context: &Context) -> Option<&'static CStr> {
     if path.to_bytes().starts_with(b"/") && path.to_str().is_ok() {
         return Some(path);
     }
-    warn!("NOTIFY_SOCKET {}: not an absolute path, ignored", path.to_bytes().escape_ascii());
+    warn!("NOTIFY_SOCKET {}: not an absolute path, ignored", Escaped(path.to_bytes()));
     None
 }
 

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// If there is no such container, it does not run, it is paused already, or there is nothing to pause it with.
 pub fn pause(context: &Context, id: &'static str) -> Result<()> {
     let (_dir, state) = open(context, id)?;
-    let cgroup = cgroup("pause", &state)?;
-    if !runs(&state)? {
+    let cgroup = cgroup("pause", state)?;
+    if !runs(state)? {
         return Err(refused("pause", id, "container not running"));
     }
     if cgroup.is_frozen() {
@@ -30,18 +30,18 @@ pub fn pause(context: &Context, id: &'static str) -> Result<()> {
 /// If there is no such container, or it is not paused.
 pub fn resume(context: &Context, id: &'static str) -> Result<()> {
     let (_dir, state) = open(context, id)?;
-    let cgroup = cgroup("resume", &state)?;
-    if !cgroup.is_frozen() || !runs(&state)? {
+    let cgroup = cgroup("resume", state)?;
+    if !cgroup.is_frozen() || !runs(state)? {
         return Err(refused("resume", id, "container not paused"));
     }
     cgroup.thaw()
 }
 
 /// The lock keeps it from being removed meanwhile: a frozen process of version 1 does not even die.
-fn open(context: &Context, id: &'static str) -> Result<(StateDir, State<'static>)> {
+fn open(context: &Context, id: &'static str) -> Result<(StateDir, &'static State<'static>)> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
-    let state = dir.read()?.unwrap_or_default();
-    Ok((dir, State { id, ..state }))
+    let state = dir.read_or_empty()?;
+    Ok((dir, state))
 }
 
 fn cgroup<'a>(doing: &str, state: &State<'a>) -> Result<Cgroup<'a>> {

@@ -5,7 +5,7 @@
 
 use crate::error::{Context as _, Error, Result};
 pub use crate::sys::process::SIGKILL;
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, process, time};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, process, time, utf8};
 
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;
@@ -66,11 +66,11 @@ impl Stat {
         // The name, in parentheses, is the process's own choice and may hold blanks and parentheses: the last one
         // ends it. Field 3 follows.
         let after_name = line.iter().rposition(|byte| *byte == b')')? + 1;
-        let mut fields = core::str::from_utf8(&line[after_name..]).ok()?.split_ascii_whitespace();
+        let mut fields = utf8(&line[after_name..])?.split_ascii_whitespace();
         let letter = *fields.next()?.as_bytes().first()?;
-        let threads = fields.nth(20 - 4)?.parse().ok()?;
-        let start_time = fields.nth(22 - 21)?.parse().ok()?;
-        let ignored = fields.nth(33 - 23)?.parse().ok()?;
+        let threads = sys::natural(fields.nth(20 - 4)?)?;
+        let start_time = sys::natural(fields.nth(22 - 21)?)?;
+        let ignored = sys::natural(fields.nth(33 - 23)?)?;
         Some(Stat { letter, threads, start_time, ignored })
     }
 

@@ -6,10 +6,10 @@ use core::ffi::CStr;
 
 use super::Context;
 use super::state::{Lock, StateDir};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Quoted, Result};
 use crate::log;
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, Errno, fd, file, process};
+use crate::sys::{self, AsFd, Errno, fd, file, process, utf8};
 
 /// The numbers of all processes in the container's cgroup and below, sorted; none if it has stopped.
 ///
@@ -21,7 +21,7 @@ pub fn pids(context: &Context, id: &'static str) -> Result<&'static [i32]> {
     if state.cgroup_path.is_empty() {
         return Err(Error::says(format_args!("list the processes of container `{id}`: {}", super::NO_CGROUPS)));
     }
-    let pids = memory::copy(super::cgroup_of(&state)?.pids()?);
+    let pids = memory::copy(super::cgroup_of(state)?.pids()?);
     memory::sort(pids);
     Ok(pids)
 }
@@ -35,17 +35,17 @@ pub fn ps(context: &Context, pids: &[i32], args: &[&'static CStr]) -> Result<&'s
     let text = output(context, args)?;
     let header = text.lines().next().unwrap_or("");
     let Some(column) = header.split_ascii_whitespace().position(|title| title == "PID") else {
-        return Err(Error::says(format_args!("ps: no column PID in {header:?}")));
+        return Err(Error::says(format_args!("ps: no column PID in {}", Quoted(header))));
     };
     let mut kept = Growing::new();
     for (number, line) in text.lines().enumerate() {
-        let pid = line.split_ascii_whitespace().nth(column).and_then(|pid| pid.parse().ok());
+        let pid = line.split_ascii_whitespace().nth(column).and_then(sys::natural);
         if number == 0 || pid.is_some_and(|pid: i32| pids.contains(&pid)) {
             kept.push(line);
             kept.push("\n");
         }
     }
-    let kept = memory::joined(kept.as_slice()).and_then(|text| text.to_str().ok());
+    let kept = memory::joined(kept.as_slice()).and_then(|text| utf8(text.to_bytes()));
     kept.ok_or_else(|| Error::because("read", "ps", "it printed a NUL"))
 }
 
@@ -77,7 +77,7 @@ fn output(context: &Context, args: &[&'static CStr]) -> Result<&'static str> {
     write.close();
     let text = file::read_to_end(read.as_fd(), LONGEST).context("read from", "ps")?;
     match process::wait(pid, true).context("wait for", "ps")? {
-        Some((_, 0)) => core::str::from_utf8(text).map_err(|_| Error::because("read from", "ps", "it is not UTF-8")),
+        Some((_, 0)) => utf8(text).ok_or_else(|| Error::because("read from", "ps", "it is not UTF-8")),
         ended => {
             let code = ended.map_or(0, |(_, status)| process::exit_code(status));
             Err(Error::because("run", "ps", memory::format(format_args!("exit code {code}"))))

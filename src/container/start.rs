@@ -47,7 +47,7 @@ pub fn start(context: &Context, id: &'static str) -> Result<()> {
         if let (Some(notify), Some(init)) = (&notify, &init) {
             notify.wait(init.pidfd(), state.pid)?;
         }
-        hooks::remembered(&state)?.map_or(Ok(()), |runner| runner.run(Stage::Poststart, state.pid, &|| Ok(())))
+        hooks::remembered(state)?.map_or(Ok(()), |runner| runner.run(Stage::Poststart, state.pid, &|| Ok(())))
     };
     finish().inspect_err(|_| {
         if let Err(error) = delete::delete(context, id, true) {
@@ -92,7 +92,7 @@ fn not_running(id: &str) -> Error {
 /// Why there is no fifo.
 #[cold]
 fn not_created(dir: &StateDir, id: &str) -> Result<Error> {
-    let why = match dir.status(dir.read()?.as_ref())? {
+    let why = match dir.status(dir.read()?)? {
         Status::Stopped => "cannot start a container that has stopped",
         Status::Creating => "it is still being created",
         Status::Created | Status::Running | Status::Paused => "cannot start an already running container",

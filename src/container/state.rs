@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use super::Context;
 use super::process::{Process, Stat};
 use crate::date::Timestamp;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Escaped, Result};
 use crate::json::{self, Map, Style};
 use crate::spec;
 use crate::sys::file::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -314,7 +314,7 @@ impl StateDir {
     ///
     /// # Errors
     /// The kernel's; if it is not what we write.
-    pub fn read(&self) -> Result<Option<State<'static>>> {
+    pub fn read(&self) -> Result<Option<&'static State<'static>>> {
         let open = || file::openat(self.fd(), STATE, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty());
         let mut buffer = [0; 8192];
         // A file that does not fill the buffer was read to its end.
@@ -328,19 +328,28 @@ impl StateDir {
         }
         .context("read state of container", self.id)?;
         let name = memory::format(format_args!("container `{}`: state.json", self.id));
-        State::parse(name, text).map(Some)
+        State::parse(name, text).map(|state| Some(&*memory::keep(state)))
+    }
+
+    /// The same; an empty state if nothing was written yet.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_or_empty(&self) -> Result<&'static State<'static>> {
+        let state = self.read()?;
+        Ok(state.unwrap_or_else(|| memory::keep(State { id: self.id, ..State::default() })))
     }
 
     /// What the directory itself tells of a container whose state was not written: who made it, and when.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn unwritten(&self) -> Result<State<'static>> {
+    pub fn unwritten(&self) -> Result<&'static State<'static>> {
         let stat = file::fstat(self.fd()).context("stat container", self.id)?;
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let changed = Timestamp { seconds, nanos: stat.st_mtime_nsec as u32 };
         let created = memory::format(format_args!("{changed}"));
-        Ok(State { id: self.id, owner: stat.st_uid, created, ..State::default() })
+        Ok(memory::keep(State { id: self.id, owner: stat.st_uid, created, ..State::default() }))
     }
 
     /// Where a container with this state is in its life.
@@ -501,7 +510,7 @@ fn make_directories(path: &CStr) -> core::result::Result<(), Errno> {
 
 /// A path for a message.
 fn shown(path: &CStr) -> impl core::fmt::Display + '_ {
-    path.to_bytes().escape_ascii()
+    Escaped(path.to_bytes())
 }
 
 #[cfg(test)]
@@ -585,15 +594,15 @@ mod tests {
         let state = State { version: VERSION, id: "x", pid, start_time, ..State::default() };
         dir.write(&state).expect("written");
         let read = other.read().expect("readable");
-        assert_eq!(read, Some(state));
-        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Running);
+        assert_eq!(read, Some(&state));
+        assert_eq!(other.status(read).expect("known"), Status::Running);
         let long = memory::text(&"x".repeat(20_000));
         dir.write(&State { bundle: long, ..state }).expect("written");
         assert_eq!(other.read().expect("readable").map(|state| state.bundle), Some(long));
         let reused = State { start_time: start_time + 1, ..state };
         assert_eq!(other.status(Some(&reused)).expect("known"), Status::Stopped);
         file::mknodat(dir.fd(), EXEC_FIFO, FileType::Fifo, 0o600, 0).expect("a fifo");
-        assert_eq!(other.status(read.as_ref()).expect("known"), Status::Created);
+        assert_eq!(other.status(read).expect("known"), Status::Created);
 
         // What we do not know goes too, links as such.
         let path = parent.join("a/b/x");

@@ -8,7 +8,7 @@ use crate::error::{Context, Error, Result};
 use crate::plan::namespace::{By, Map, Maps};
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, CWD, fd, file};
+use crate::sys::{AsFd, CWD, fd, file, utf8};
 use crate::warn;
 
 /// Writes both maps of the user namespace that a process is in; `path` is the caller's PATH.
@@ -73,7 +73,7 @@ fn help(name: &'static str, pid: i32, map: &Map<'_>, path: Option<&CStr>) -> Res
 
 #[cold]
 fn refused(name: &'static str, said: &[u8]) -> Error {
-    let line = said.split(|byte| *byte == b'\n').next().and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+    let line = said.split(|byte| *byte == b'\n').next().and_then(|line| utf8(line)).unwrap_or("");
     let line = line.strip_prefix(name).map_or(line, |rest| rest.trim_start_matches([':', ' ']));
     Error::because(name, "", if line.is_empty() { "has failed" } else { line })
         .hint("/etc/subuid and /etc/subgid say which ids are whose")
@@ -82,7 +82,7 @@ fn refused(name: &'static str, said: &[u8]) -> Error {
 /// Where the system has it; else, for systems that have it elsewhere, in a directory of the caller's PATH that is
 /// root's alone.
 fn find(name: &'static str, path: Option<&CStr>) -> Result<&'static CStr> {
-    let path = path.and_then(|path| path.to_str().ok()).unwrap_or("");
+    let path = path.and_then(|path| utf8(path.to_bytes())).unwrap_or("");
     let system = ["/usr/bin", "/bin"].into_iter();
     let trusted = path.split(':').filter(|directory| directory.starts_with('/') && is_roots(directory));
     system

@@ -12,7 +12,7 @@ use crate::plan::resources::limits;
 use crate::plan::systemd::properties;
 use crate::resctrl;
 use crate::spec::{Cpu, Memory, Resources};
-use crate::sys::memory;
+use crate::sys::{self, memory};
 use crate::warn;
 
 /// Sets limits; `schemata` are lines for its class of service. Device rules are left alone on version 1: taking all away,
@@ -22,7 +22,7 @@ use crate::warn;
 /// If there is no such container, it does not run, or a limit makes no sense or is refused.
 pub fn update(context: &Context, id: &'static str, resources: &Resources<'_>, schemata: &str) -> Result<()> {
     let dir = StateDir::open(context, id, Lock::Shared)?;
-    let state = dir.read()?.unwrap_or_default();
+    let state = dir.read_or_empty()?;
     let refused = |why| Error::says(format_args!("update container `{id}`: {why}"));
     let alive = state.pid > 0 && Stat::of(state.pid)?.is_some_and(|stat| stat.is_of(state.start_time));
     if !alive {
@@ -110,5 +110,5 @@ fn first_number(cgroup: &Cgroup<'_>, file: &str) -> Option<i64> {
 
 fn number(cgroup: &Cgroup<'_>, file: &str, word: usize) -> Option<i64> {
     let mut buffer = [0; 64];
-    cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().nth(word)?.parse().ok()
+    sys::natural(cgroup.read(file, &mut buffer).ok()?.split_ascii_whitespace().nth(word)?)
 }

@@ -4,7 +4,7 @@
 use super::wire::{self, Call, HEAD, Message, Output, Value};
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, OwnedFd, socket, time};
+use crate::sys::{AsFd, OwnedFd, socket, time, utf8};
 
 /// How much of a message is kept: what we wait for is far shorter. The rest of a longer one is read and forgotten.
 const KEPT: usize = 4096;
@@ -265,7 +265,7 @@ fn unescaped(value: &str) -> Option<&'static str> {
             byte => byte,
         });
     }
-    core::str::from_utf8(clean.finish()).ok()
+    utf8(clean.finish())
 }
 
 #[cfg(test)]

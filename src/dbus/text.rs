@@ -8,6 +8,7 @@ use core::fmt::{self, Display, Formatter};
 
 use super::wire::{Value, signatures};
 use crate::sys::memory::{self, Growing};
+use crate::sys::{self, utf8};
 
 /// How deep values may lie in each other; the bus has no more than 32 of each kind.
 const DEEPEST: u32 = 16;
@@ -217,7 +218,7 @@ impl<'a> Parser<'a> {
             let letter = match letter {
                 _ if letter == quote => {
                     self.rest = &self.rest[1 + at + 1..];
-                    return core::str::from_utf8(clean.finish()).ok();
+                    return utf8(clean.finish());
                 }
                 '\\' => match letters.next()?.1 {
                     'n' => '\n',
@@ -287,7 +288,7 @@ fn number(word: &str, kind: u8) -> Option<Value<'static>> {
 /// exact itself, one multiplication or division does that. What has more is refused.
 fn double(text: &str) -> Option<f64> {
     let (digits, exponent) = match text.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        Some((digits, exponent)) => (digits, sys::integer(exponent)?),
         None => (text, 0),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -299,7 +300,7 @@ fn double(text: &str) -> Option<f64> {
             return None;
         }
     }
-    let power = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
     if whole.len() + fraction.len() == 0 || power.unsigned_abs() > 22 {
         return None;
     }

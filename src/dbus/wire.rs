@@ -2,6 +2,7 @@
 //! us; what is read comes from somebody else, and is only looked at within its bounds.
 
 use crate::sys::memory::Growing;
+use crate::sys::utf8;
 
 /// Whatever a message can say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,7 +195,7 @@ impl Default for Output {
 pub fn signatures(values: &[Value<'_>]) -> &'static str {
     let mut output = Output::new();
     values.iter().for_each(|value| output.signature(value));
-    core::str::from_utf8(output.finish()).unwrap_or("")
+    utf8(output.finish()).unwrap_or("")
 }
 
 /// Types of messages.
@@ -276,7 +277,7 @@ impl<'a> Input<'a> {
         let length = if short { usize::from(self.u8()?) } else { self.u32()? as usize };
         let text = self.take(length)?;
         (self.u8()? == 0).then_some(())?;
-        core::str::from_utf8(text).ok()
+        utf8(text)
     }
 
     /// A string or an object path.

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Result};
-use crate::sys::{self, AsFd, file, process};
+use crate::sys::{self, AsFd, file, process, utf8};
 
 /// A user without privileges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,9 +49,9 @@ impl Caller {
 fn table(path: &CStr) -> Result<&'static str> {
     const LIMIT: usize = 16 << 20;
     match file::open(path).and_then(|file| file::read_to_end(file.as_fd(), LIMIT)) {
-        Ok(text) => Ok(core::str::from_utf8(text).unwrap_or("")),
+        Ok(text) => Ok(utf8(text).unwrap_or("")),
         Err(Errno::NOENT | Errno::ACCESS) => Ok(""),
-        Err(errno) => Err(errno).context("read", path.to_str().unwrap_or("")),
+        Err(errno) => Err(errno).context("read", utf8(path.to_bytes()).unwrap_or("")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::link::Child;
 use crate::plan::process::Process;
 use crate::sys::file::{self, AtFlags, FileType};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, CWD, OwnedFd, fd, process, time};
+use crate::sys::{AsFd, CWD, OwnedFd, fd, process, shown, time};
 
 /// The directory that we are in must be one of the container: a descriptor that leaked, or a clever cwd, would show
 /// as a path that is not below our root (CVE-2024-21626).
@@ -51,7 +51,7 @@ fn find(process: &Process<'_>) -> Result<&'static CStr> {
     let Some(wanted) = process.args.first().copied() else {
         return Err(not_found("", " in $PATH"));
     };
-    let word = wanted.to_str().unwrap_or("?");
+    let word = shown(wanted);
     if word.contains('/') {
         return match file::access_execute(wanted) {
             Ok(()) => regular(wanted).map(|()| wanted),
@@ -97,7 +97,7 @@ fn not_found(word: &str, place: &str) -> Error {
 
 #[cold]
 fn not_executable(path: &CStr) -> Error {
-    let word = path.to_str().unwrap_or("?");
+    let word = shown(path);
     match file::fstatat(CWD, path, AtFlags::empty()) {
         Ok(stat) if stat.st_mode & 0o111 == 0 => the_path(word, "exists but it is not executable"),
         _ => Error::because("open", quoted(word), NOT_ALLOWED),
@@ -110,7 +110,7 @@ fn the_path(word: &str, is: &str) -> Error {
 }
 
 fn regular(path: &CStr) -> Result<()> {
-    let word = path.to_str().unwrap_or("?");
+    let word = shown(path);
     let stat = file::fstatat(CWD, path, AtFlags::empty()).context("stat", word)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         return Ok(());
@@ -176,7 +176,7 @@ pub(super) fn replace(
     if planned.seccomp.is_none() {
         find(planned)?;
     }
-    let word = program.to_str().unwrap_or("?");
+    let word = shown(program);
     // The file is there: what is missing is its interpreter.
     let doing = if errno == Errno::NOENT {
         "exec container process (missing dynamic library?)"

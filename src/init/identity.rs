@@ -8,7 +8,7 @@ use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
-use crate::sys::{self, AsFd, fd, memory, process, security};
+use crate::sys::{self, AsFd, fd, memory, process, security, shown, utf8};
 use crate::warn;
 
 /// In a user namespace that we have just entered we are nobody: become its root, to do the rest as such; or, if it has
@@ -33,8 +33,9 @@ pub(super) fn join_keyring(name: &CStr) -> Result<()> {
     match security::join_session_keyring(name) {
         // A kernel without keyrings has none to share.
         Ok(()) | Err(Errno::NOSYS) => Ok(()),
-        Err(errno) => Err(Error::errno("join a new session keyring", name.to_str().unwrap_or("?"), errno)
-            .hint("--no-new-keyring does without")),
+        Err(errno) => {
+            Err(Error::errno("join a new session keyring", shown(name), errno).hint("--no-new-keyring does without"))
+        }
     }
 }
 
@@ -233,9 +234,9 @@ pub(super) fn home(root: &Root<'_>, uid: u32) -> &'static CStr {
 }
 
 pub(crate) fn home_of(table: &[u8], uid: u32) -> Option<&str> {
-    table.split(|byte| *byte == b'\n').filter_map(|line| core::str::from_utf8(line).ok()).find_map(|line| {
+    table.split(|byte| *byte == b'\n').filter_map(|line| utf8(line)).find_map(|line| {
         let mut fields = line.split(':').skip(2);
-        let found = sys::natural(fields.next()?)?;
+        let found: u32 = sys::natural(fields.next()?)?;
         let home = fields.nth(2)?;
         (found == uid && !home.is_empty()).then_some(home)
     })

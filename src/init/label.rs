@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::label::Labels;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, CWD, OwnedFd, memory, shown};
 
 /// The files for the labels that there are.
 #[derive(Default)]
@@ -49,12 +49,12 @@ impl Files {
 
 fn open(path: &'static CStr) -> Result<(OwnedFd, &'static CStr)> {
     let file = file::openat(CWD, path, OFlags::WRONLY, Mode::empty());
-    file.map(|file| (file, path)).context("open", path.to_str().unwrap_or("?"))
+    file.map(|file| (file, path)).context("open", shown(path))
 }
 
 fn write(file: &Option<(OwnedFd, &'static CStr)>, label: Option<&CStr>) -> Result<()> {
     let (Some((file, path)), Some(label)) = (file, label) else { return Ok(()) };
-    let (path, text) = (path.to_str().unwrap_or("?"), label.to_str().unwrap_or("?"));
+    let (path, text) = (shown(path), shown(label));
     match file::write(file.as_fd(), label.to_bytes()) {
         Ok(_) => Ok(()),
         Err(errno) => Err(Error::errno("write", memory::format(format_args!("`{text}` to {path}")), errno)),

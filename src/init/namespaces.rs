@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::plan::namespace::{Join, name};
 use crate::sys::fd::FdList;
 use crate::sys::namespace::kind;
-use crate::sys::{memory, namespace};
+use crate::sys::{memory, namespace, shown};
 
 /// Joins those of the plan that `which` names (CLONE_NEW*). That of pids is only entered by children made after that.
 ///
@@ -43,7 +43,7 @@ fn one(join: &Join<'_>, place: usize, fds: &FdList) -> Result<(), Errno> {
 #[cold]
 #[must_use]
 pub fn failed(join: &Join<'_>, errno: Errno) -> Error {
-    let path = join.path.to_str().unwrap_or("?");
+    let path = shown(join.path);
     let subject =
         memory::format(format_args!("linux.namespaces[{}], the {} namespace {path}", join.index, name(join.kind)));
     Error::errno("join", subject, errno)

@@ -2,31 +2,9 @@
 
 use core::ops::Deref;
 
-use super::read::{Failed, Members};
-use super::value::{Build, Slot, Value};
-use crate::sys::memory::{self, Growing};
-
-/// What takes in the members of an object, one after the other.
-pub trait Object<'a> {
-    /// Where the value of the member of this name goes; `None` if nobody wants it. Not called for `null`.
-    fn member(&mut self, name: &'a str) -> Option<Slot<'_, 'a>>;
-}
-
-/// An object that lies in the arena, so that nobody has to move it.
-impl<'a, T: Object<'a> + Copy + Default + 'a> Value<'a> for Option<&'a T> {
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::Build(self)
-    }
-}
-
-impl<'a, T: Object<'a> + Copy + Default + 'a> Build<'a> for Option<&'a T> {
-    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
-        let object = memory::keep(T::default());
-        members.fill(object)?;
-        *self = Some(object);
-        Ok(())
-    }
-}
+use super::read::{Failed, Read};
+use super::value::Value;
+use crate::sys::memory::Growing;
 
 /// A struct that is read from an object, and written as one: each field is followed by the member's name. Any member
 /// may be absent and leaves the field at its default, so most types are `Option`, `List` or `Map`.
@@ -45,13 +23,18 @@ macro_rules! object {
             $($(#[$note])* pub $field: $Type,)*
         }
 
-        impl<$a> $crate::json::Object<$a> for $Name $($life)* {
-            fn member(&mut self, name: &$a str) -> Option<$crate::json::Slot<'_, $a>> {
-                use $crate::json::Value;
-                Some(match name {
-                    $($name => self.$field.slot(),)*
-                    _ => return None,
-                })
+        impl<$a> $crate::json::Value<$a> for $Name $($life)* {
+            fn read(&mut self, from: &mut $crate::json::Read<$a>) -> Result<(), $crate::json::Failed> {
+                from.object(self)
+            }
+
+            fn member(&mut self, name: &$a str) -> Option<&mut dyn $crate::json::Value<$a>> {
+                #[allow(non_camel_case_types)]
+                enum Place { $($field),* }
+                match $crate::sys::Names(concat!($($name, " "),*)).place(name)? {
+                    $(place if place == Place::$field as usize => Some(&mut self.$field),)*
+                    _ => None,
+                }
             }
         }
 
@@ -63,7 +46,7 @@ macro_rules! object {
             }
         }
 
-        $crate::json::value!($a $Name $($life)*, place => $crate::json::Slot::Object(place));
+        $crate::json::option!($a $Name $($life)*);
     };
 }
 pub(crate) use object;
@@ -94,49 +77,32 @@ impl<T: Copy> Map<'_, T> {
     }
 }
 
-impl<'a, T: Value<'a> + Default> Value<'a> for Map<'a, T> {
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::Build(self)
-    }
-}
-
-impl<'a, T: Value<'a> + Default> Build<'a> for Map<'a, T> {
-    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed> {
-        let mut entries = Entries { all: Growing::new(), last: None };
-        members.fill(&mut entries)?;
-        entries.add();
-        let all = entries.all.finish();
-        let mut used = 0;
-        for i in 0..all.len() {
-            let named_again = all[i + 1..].iter().any(|later| later.0 == all[i].0);
-            if !named_again {
-                all[used] = all[i];
-                used += 1;
-            }
-        }
-        *self = Map(&all[..used]);
+impl<'a, T: Value<'a> + Copy + Default> Value<'a> for Map<'a, T> {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        let mut members = Members::<T>(Growing::new());
+        from.object(&mut members)?;
+        *self = Map(members.0.finish());
         Ok(())
     }
 }
 
 /// A map that is being read.
-struct Entries<'a, T: Copy> {
-    all: Growing<'a, (&'a str, T)>,
-    /// The one whose value is to come.
-    last: Option<(&'a str, T)>,
-}
+struct Members<'a, T: Copy>(Growing<'a, (&'a str, T)>);
 
-impl<T: Copy> Entries<'_, T> {
-    fn add(&mut self) {
-        if let Some(last) = self.last.take() {
-            self.all.push(last);
-        }
+impl<'a, T: Value<'a> + Copy + Default> Value<'a> for Members<'a, T> {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        from.object(self)
     }
-}
 
-impl<'a, T: Value<'a> + Default> Object<'a> for Entries<'a, T> {
-    fn member(&mut self, name: &'a str) -> Option<Slot<'_, 'a>> {
-        self.add();
-        Some(self.last.insert((name, T::default())).1.slot())
+    fn member(&mut self, name: &'a str) -> Option<&mut dyn Value<'a>> {
+        let place = match self.0.as_slice().iter().position(|member| member.0 == name) {
+            Some(place) => {
+                let member = self.0.as_mut_slice().get_mut(place)?;
+                member.1 = T::default();
+                member
+            }
+            None => self.0.place((name, T::default())),
+        };
+        Some(&mut place.1)
     }
 }

@@ -1,126 +1,44 @@
 //! The second reading of a text, which is known to be correct by then: every value goes where the object wants it. There
 //! is one code for all types.
 
-use super::object::Object;
 use super::syntax::{self, Scan};
 use super::trail::{Step, Trail};
-use super::value::Slot;
+use super::value::{Items, Value};
 use crate::error::Result as Checked;
+use crate::sys::{self, memory};
 
 /// A value is not what it should be; what and where is noted elsewhere.
 pub struct Failed;
 
-/// Where the items of an array come from.
-pub trait Items<'a> {
-    /// Puts the next one there, if there is one.
-    ///
-    /// # Errors
-    /// If it is of another kind than the slot.
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool, Failed>;
-}
-
-/// Where the members of an object come from.
-pub trait Members<'a> {
-    /// Puts all of them where the object wants them.
-    ///
-    /// # Errors
-    /// If one is of another kind than its slot.
-    fn fill(&mut self, object: &mut dyn Object<'a>) -> Result<(), Failed>;
-}
-
 /// Reads a whole text; errors begin with `name`.
-pub(super) fn document<'a>(name: &'static str, text: &'a [u8], slot: Slot<'_, 'a>) -> Checked<()> {
+pub(super) fn document<'a>(name: &'static str, text: &'a [u8], value: &mut dyn Value<'a>) -> Checked<()> {
     let text = syntax::check(text).map_err(|error| error.doing(name))?;
     let mut read = Read { scan: Scan::of(text), trail: Trail::default() };
-    read.value(slot).map_err(|Failed| read.trail.mismatch().doing(name))
+    value.read(&mut read).map_err(|Failed| read.trail.mismatch().doing(name))
 }
 
 /// A place in the text, and the way to it once something is wrong there.
-struct Read<'a> {
+pub struct Read<'a> {
     scan: Scan<'a>,
     trail: Trail<'a>,
 }
 
 impl<'a> Read<'a> {
-    fn value(&mut self, slot: Slot<'_, 'a>) -> Result<(), Failed> {
-        let kind = kind(&slot);
-        let first = self.scan.next();
-        match (slot, first) {
-            (Slot::Object(object), Some(b'{')) => self.fill(object),
-            (Slot::Build(build), Some(b'{')) => build.build(self),
-            (Slot::List(list), Some(b'[')) => list.collect(&mut Array { read: self, index: 0 }),
-            (slot, _) => {
-                let text = self.scan.skip();
-                scalar(slot, text).ok_or_else(|| {
-                    self.trail.end(kind, found(text));
-                    Failed
-                })
-            }
-        }
-    }
-}
-
-/// Puts a string, a word or an integer into its place, if it is one for it.
-fn scalar<'a>(slot: Slot<'_, 'a>, text: &'a str) -> Option<()> {
-    match slot {
-        Slot::Text(place) => *place = syntax::plain(text.strip_prefix('"')?.strip_suffix('"')?),
-        Slot::Bool(place) => *place = text.parse().ok()?,
-        Slot::U16(place) => *place = u16::try_from(unsigned(text)?).ok()?,
-        Slot::U32(place) => *place = u32::try_from(unsigned(text)?).ok()?,
-        Slot::U64(place) => *place = unsigned(text)?,
-        Slot::I32(place) => *place = i32::try_from(signed(text)?).ok()?,
-        Slot::I64(place) => *place = signed(text)?,
-        Slot::Object(_) | Slot::Build(_) | Slot::List(_) => return None,
-    }
-    Some(())
-}
-
-fn unsigned(text: &str) -> Option<u64> {
-    text.parse().ok()
-}
-
-fn signed(text: &str) -> Option<i64> {
-    text.parse().ok()
-}
-
-/// A value that is not what it should be: its text if that is short, else its kind.
-fn found(text: &str) -> &str {
-    match text.as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        _ if text.len() <= 40 => text,
-        _ => "a long number",
-    }
-}
-
-/// What is expected at a place.
-fn kind(slot: &Slot<'_, '_>) -> &'static str {
-    match slot {
-        Slot::Text(_) => "a string",
-        Slot::Bool(_) => "true or false",
-        Slot::U16(_) => "an integer from 0 to 65535",
-        Slot::U32(_) => "an integer from 0 to 4294967295",
-        Slot::U64(_) => "an integer from 0 to 18446744073709551615",
-        Slot::I32(_) => "an integer from -2147483648 to 2147483647",
-        Slot::I64(_) => "an integer from -9223372036854775808 to 9223372036854775807",
-        Slot::Object(_) | Slot::Build(_) => "an object",
-        Slot::List(_) => "an array",
-    }
-}
-
-impl<'a> Members<'a> for Read<'a> {
-    fn fill(&mut self, object: &mut dyn Object<'a>) -> Result<(), Failed> {
-        self.scan.pass(b'{');
+    /// An object, whose members go where `object` wants them.
+    ///
+    /// # Errors
+    /// Here as below: if the next value is something else.
+    pub fn object(&mut self, object: &mut dyn Value<'a>) -> Result<(), Failed> {
+        self.begin(b'{', "an object")?;
         let mut more = self.scan.next() != Some(b'}');
         while more {
             self.scan.next();
             let name = self.scan.string().unwrap_or_default();
             self.scan.pass(b':');
             // `null` is as if it were not there.
-            let slot = if self.scan.next() == Some(b'n') { None } else { object.member(syntax::plain(name)) };
-            match slot {
-                Some(slot) => self.value(slot).inspect_err(|_| self.trail.push(Step::Name(name)))?,
+            let value = if self.scan.next() == Some(b'n') { None } else { object.member(syntax::plain(name)) };
+            match value {
+                Some(value) => value.read(self).inspect_err(|_| self.trail.push(Step::Name(name)))?,
                 None => drop(self.scan.skip()),
             }
             more = self.scan.pass(b',');
@@ -128,22 +46,86 @@ impl<'a> Members<'a> for Read<'a> {
         self.scan.pass(b'}');
         Ok(())
     }
-}
 
-struct Array<'r, 'a> {
-    read: &'r mut Read<'a>,
-    index: usize,
-}
-
-impl<'a> Items<'a> for Array<'_, 'a> {
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool, Failed> {
-        let scan = &mut self.read.scan;
-        scan.pass(if self.index == 0 { b'[' } else { b',' });
-        if scan.pass(b']') {
-            return Ok(false);
+    /// An array.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn array(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed> {
+        self.begin(b'[', "an array")?;
+        let mut index = 0;
+        while !self.scan.pass(b']') {
+            items.item().read(self).inspect_err(|_| self.trail.push(Step::Index(index)))?;
+            self.scan.pass(b',');
+            index += 1;
         }
-        self.read.value(slot).inspect_err(|_| self.read.trail.push(Step::Index(self.index)))?;
-        self.index += 1;
-        Ok(true)
+        Ok(())
+    }
+
+    /// A string, without its escapes.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn string(&mut self) -> Result<&'a str, Failed> {
+        match self.scan.next() {
+            Some(b'"') => self.scan.string().map(syntax::plain).map_err(|_| Failed),
+            _ => Err(self.mismatch("a string")),
+        }
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn boolean(&mut self) -> Result<bool, Failed> {
+        match self.scan.next() {
+            Some(first @ (b't' | b'f')) => {
+                self.scan.skip();
+                Ok(first == b't')
+            }
+            _ => Err(self.mismatch("true or false")),
+        }
+    }
+
+    /// An integer between these two, its two's complement if it is negative.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn integer(&mut self, least: i64, most: u64) -> Result<u64, Failed> {
+        let text = self.scan.skip();
+        let (digits, bound) = match text.strip_prefix('-') {
+            Some(digits) if least < 0 => (digits, least.unsigned_abs()),
+            _ => (text, most),
+        };
+        match sys::natural::<u64>(digits).filter(|number| *number <= bound) {
+            Some(number) if digits.len() < text.len() => Ok(number.wrapping_neg()),
+            Some(number) => Ok(number),
+            None => Err(self.unexpected(memory::format(format_args!("an integer from {least} to {most}")), text)),
+        }
+    }
+
+    fn begin(&mut self, bracket: u8, kind: &'static str) -> Result<(), Failed> {
+        if self.scan.pass(bracket) { Ok(()) } else { Err(self.mismatch(kind)) }
+    }
+
+    /// The next value is not what is expected.
+    #[cold]
+    fn mismatch(&mut self, expected: &'static str) -> Failed {
+        let text = self.scan.skip();
+        self.unexpected(expected, text)
+    }
+
+    /// It was not: its text says what it is if that is short, else its kind.
+    #[cold]
+    fn unexpected(&mut self, expected: &'static str, text: &'a str) -> Failed {
+        let found = match text.as_bytes().first() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            _ if text.len() <= 40 => text,
+            _ => "a long number",
+        };
+        self.trail.end(expected, found);
+        Failed
     }
 }

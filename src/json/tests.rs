@@ -106,7 +106,7 @@ fn the_bounds_of_integers() {
 fn the_last_of_two_counts() {
     let sample = read(r#"{"id":1,"words":["a"],"map":{"x":"1","y":"2","x":"3"},"id":2,"words":["b"]}"#);
     assert_eq!((sample.id, sample.words), (Some(2), &["b"][..]));
-    assert_eq!(sample.map[..], [("y", "2"), ("x", "3")]);
+    assert_eq!(sample.map[..], [("x", "3"), ("y", "2")]);
     // It comes instead of the first, not in addition; but null is as if it were not there.
     let sample =
         read(r#"{"inner":{"n":1},"child":{"id":1,"flag":true},"inner":{},"child":{"id":2},"ids":[1],"ids":null}"#);

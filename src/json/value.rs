@@ -1,91 +1,98 @@
 //! What can be read, and where it goes.
 
-use super::object::Object;
-use super::read::{Failed, Items, Members};
-use crate::sys::memory::Growing;
+use super::read::{Failed, Read};
+use crate::sys::memory::{self, Growing};
 
-/// What can be read from JSON.
-pub trait Value<'a>: Copy {
-    /// Where it goes, now that there is one.
-    fn slot(&mut self) -> Slot<'_, 'a>;
-}
-
-/// A place for a value of some kind.
-pub enum Slot<'s, 'a> {
-    Text(&'s mut &'a str),
-    Bool(&'s mut bool),
-    U16(&'s mut u16),
-    U32(&'s mut u32),
-    U64(&'s mut u64),
-    I32(&'s mut i32),
-    I64(&'s mut i64),
-    /// Filled in place.
-    Object(&'s mut dyn Object<'a>),
-    /// An object that has to be made first.
-    Build(&'s mut dyn Build<'a>),
-    List(&'s mut dyn Collect<'a>),
-}
-
-/// Makes something out of an object.
-pub trait Build<'a> {
-    /// Fills an object with the members and keeps it.
+/// What can be read from JSON: it is made empty and filled in place.
+pub trait Value<'a> {
+    /// Takes the next value of the text.
     ///
     /// # Errors
-    /// If the filling fails.
-    fn build(&mut self, members: &mut dyn Members<'a>) -> Result<(), Failed>;
+    /// If that is not of this kind.
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed>;
+
+    /// If it is an object: where the value of the member of this name goes; `None` if nobody wants it. Not called for
+    /// `null`.
+    fn member(&mut self, _name: &'a str) -> Option<&mut dyn Value<'a>> {
+        None
+    }
 }
 
-/// Makes something out of an array.
-pub trait Collect<'a> {
-    /// Takes the items, one after the other, and keeps them.
-    ///
-    /// # Errors
-    /// If the taking fails.
-    fn collect(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed>;
-}
-
-/// `Value` for a type that is made empty and filled in place, and for its `Option`. (One impl for the options of all
-/// types would be in the way of `Option<&Object>`, which is made otherwise.)
-macro_rules! value {
-    ($a:lifetime $Type:ty, $place:ident => $slot:expr $(, $T:ident)?) => {
-        impl<$a $(, $T: $crate::json::Value<$a> + Default)?> $crate::json::Value<$a> for $Type {
-            fn slot(&mut self) -> $crate::json::Slot<'_, $a> {
-                let $place = self;
-                $slot
-            }
-        }
-
-        impl<$a $(, $T: $crate::json::Value<$a> + Default)?> $crate::json::Value<$a> for Option<$Type> {
-            fn slot(&mut self) -> $crate::json::Slot<'_, $a> {
-                let $place = self.insert(Default::default());
-                $slot
+/// `Value` for the `Option` of a type. (One impl for all types would be in the way of `Option<&T>`, which is read
+/// otherwise.)
+macro_rules! option {
+    ($a:lifetime $Type:ty $(, $T:ident)?) => {
+        impl<$a $(, $T: $crate::json::Value<$a> + Copy + Default)?> $crate::json::Value<$a> for Option<$Type> {
+            fn read(&mut self, from: &mut $crate::json::Read<$a>) -> Result<(), $crate::json::Failed> {
+                self.insert(Default::default()).read(from)
             }
         }
     };
 }
-pub(crate) use value;
+pub(crate) use option;
 
-value!('a &'a str, place => Slot::Text(place));
-value!('a bool, place => Slot::Bool(place));
-value!('a u16, place => Slot::U16(place));
-value!('a u32, place => Slot::U32(place));
-value!('a u64, place => Slot::U64(place));
-value!('a i32, place => Slot::I32(place));
-value!('a i64, place => Slot::I64(place));
-value!('a List<'a, T>, place => Slot::List(place), T);
+option!('a &'a str);
+option!('a bool);
+option!('a List<'a, T>, T);
+
+impl<'a> Value<'a> for &'a str {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        *self = from.string()?;
+        Ok(())
+    }
+}
+
+impl<'a> Value<'a> for bool {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        *self = from.boolean()?;
+        Ok(())
+    }
+}
+
+macro_rules! integers {
+    ($($Type:ty)*) => {
+        $(impl<'a> Value<'a> for $Type {
+            fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+                *self = from.integer(<$Type>::MIN as i64, <$Type>::MAX as u64)? as $Type;
+                Ok(())
+            }
+        }
+        option!('a $Type);)*
+    };
+}
+
+integers! { u16 u32 u64 i32 i64 }
+
+/// A value that lies in the arena, so that nobody has to move it.
+impl<'a, T: Value<'a> + Copy + Default + 'a> Value<'a> for Option<&'a T> {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        let value = memory::keep(T::default());
+        value.read(from)?;
+        *self = Some(value);
+        Ok(())
+    }
+}
 
 /// A list; absent is empty.
 pub type List<'a, T> = &'a [T];
 
-impl<'a, T: Value<'a> + Default> Collect<'a> for List<'a, T> {
-    fn collect(&mut self, items: &mut dyn Items<'a>) -> Result<(), Failed> {
-        let mut list = Growing::new();
-        let mut item = T::default();
-        while items.next(item.slot())? {
-            list.push(item);
-            item = T::default();
-        }
-        *self = list.finish();
+impl<'a, T: Value<'a> + Copy + Default> Value<'a> for List<'a, T> {
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        let mut items = Growing::<T>::new();
+        from.array(&mut items)?;
+        *self = items.finish();
         Ok(())
+    }
+}
+
+/// Where the items of an array go.
+pub trait Items<'a> {
+    /// The place of one more.
+    fn item(&mut self) -> &mut dyn Value<'a>;
+}
+
+impl<'a, T: Value<'a> + Copy + Default> Items<'a> for Growing<'_, T> {
+    fn item(&mut self) -> &mut dyn Value<'a> {
+        self.place(T::default())
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::object::Map;
 use crate::sys::memory::Growing;
+use crate::sys::{decimal, utf8};
 
 /// How it looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +65,7 @@ pub fn text(style: Style, write: impl FnOnce(&mut Writer<'_>)) -> &'static str {
     }
     let mut text = Text(Growing::new());
     write(&mut Writer::new(&mut text, style));
-    core::str::from_utf8(text.0.finish()).unwrap_or_default()
+    utf8(text.0.finish()).unwrap_or_default()
 }
 
 impl<'w> Writer<'w> {
@@ -103,31 +104,31 @@ impl<'w> Writer<'w> {
 
     /// An object, with what `members` writes.
     pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
-        self.open("{");
+        self.open(b'{');
         members(self);
-        self.close("}");
+        self.close(b'}');
     }
 
     /// An array, with what `items` writes.
     pub fn array(&mut self, items: impl FnOnce(&mut Self)) {
-        self.open("[");
+        self.open(b'[');
         items(self);
-        self.close("]");
+        self.close(b']');
     }
 
-    pub(crate) fn open(&mut self, bracket: &str) {
+    pub(crate) fn open(&mut self, bracket: u8) {
         self.begin();
-        self.put(bracket);
+        self.byte(bracket);
         self.depth += 1;
         self.before = Before::Open;
     }
 
-    pub(crate) fn close(&mut self, bracket: &str) {
+    pub(crate) fn close(&mut self, bracket: u8) {
         self.depth -= 1;
         if self.before == Before::Value {
             self.line();
         }
-        self.put(bracket);
+        self.byte(bracket);
         self.before = Before::Value;
     }
 
@@ -151,6 +152,12 @@ impl<'w> Writer<'w> {
         }
     }
 
+    fn byte(&mut self, byte: u8) {
+        if self.result.is_ok() {
+            self.result = self.out.write_char(char::from(byte));
+        }
+    }
+
     fn put(&mut self, piece: &str) {
         if self.result.is_ok() {
             self.result = self.out.write_str(piece);
@@ -158,11 +165,14 @@ impl<'w> Writer<'w> {
     }
 
     /// A value whose own text is JSON.
-    fn literal(&mut self, value: impl fmt::Display) {
+    fn literal(&mut self, text: &str) {
         self.begin();
-        if self.result.is_ok() {
-            self.result = write!(self.out, "{value}");
-        }
+        self.put(text);
+    }
+
+    fn number(&mut self, negative: bool, magnitude: u64) {
+        self.literal(if negative { "-" } else { "" });
+        self.put(decimal(magnitude, &mut [0; 20]));
     }
 
     fn string(&mut self, text: &str) {
@@ -209,17 +219,25 @@ impl Write for Raw<'_> {
     }
 }
 
-macro_rules! literals {
-    ($($Type:ty)*) => {
+impl Write for bool {
+    fn write(&self, to: &mut Writer<'_>) {
+        to.literal(if *self { "true" } else { "false" });
+    }
+}
+
+macro_rules! numbers {
+    ($($Type:ty)* => $value:ident $negative:expr, $magnitude:expr) => {
         $(impl Write for $Type {
             fn write(&self, to: &mut Writer<'_>) {
-                to.literal(self);
+                let $value = *self;
+                to.number($negative, $magnitude);
             }
         })*
     };
 }
 
-literals! { bool u16 u32 u64 usize i32 i64 }
+numbers! { u16 u32 u64 usize => value false, value as u64 }
+numbers! { i32 i64 => value value < 0, (value as i64).unsigned_abs() }
 
 impl<T: Write + ?Sized> Write for &T {
     fn write(&self, to: &mut Writer<'_>) {

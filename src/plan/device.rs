@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::{Path, path_below_root};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::file::{Dev, FileType, makedev};
 use crate::sys::memory::Growing;
@@ -69,13 +69,15 @@ fn one<'a>(index: usize, device: &spec::Device<'a>) -> Result<Device<'a>> {
         return Err(wrong("path", format_args!("is required")));
     };
     let Some(path) = path_below_root(path).filter(|path| path.normal != "/") else {
-        return Err(wrong("path", format_args!("{path:?} is no path for a device")));
+        return Err(wrong("path", format_args!("{} is no path for a device", Quoted(path))));
     };
     let kind = match device.kind {
         Some("c" | "u") => FileType::CharacterDevice,
         Some("b") => FileType::BlockDevice,
         Some("p") => FileType::Fifo,
-        Some(other) => return Err(wrong("type", format_args!("unknown value {other:?}, not one of c, u, b, p"))),
+        Some(other) => {
+            return Err(wrong("type", format_args!("unknown value {}, not one of c, u, b, p", Quoted(other))));
+        }
         None => return Err(wrong("type", format_args!("is required"))),
     };
     // The kernel has 12 and 20 bits for them (linux/kdev_t.h).

@@ -8,6 +8,7 @@ use super::process::{self, Process};
 use crate::error::{Error, Result};
 use crate::host::Security;
 use crate::spec;
+use crate::sys;
 use crate::sys::memory::{self, Growing};
 
 /// What the command line says of the process.
@@ -56,7 +57,7 @@ pub fn id(text: &str) -> Option<u32> {
     /// The kernel's "no id".
     const NONE: u32 = u32::MAX;
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    if plain { text.parse().ok().filter(|id| *id != NONE) } else { None }
+    if plain { sys::natural(text).filter(|id| *id != NONE) } else { None }
 }
 
 /// The plan of the process. `config` is what the container was created with; `given` the document that the caller has

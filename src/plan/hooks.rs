@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use super::cstr;
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::json::Map;
 use crate::spec;
 use crate::sys::memory::{self, Growing};
@@ -113,7 +113,7 @@ pub fn plan<'a>(hooks: Option<&spec::Hooks<'a>>, annotations: &Map<'_, &str>) ->
     if !planned.is_empty() {
         for (place, name) in planned.output.iter_mut().zip(["run.oci.hooks.stdout", "run.oci.hooks.stderr"]) {
             if let Some(path) = annotations.get(name) {
-                *place = Some(absolute(path, format_args!("annotations[{name:?}]"))?);
+                *place = Some(absolute(path, format_args!("annotations[{}]", Quoted(name)))?);
             }
         }
     }
@@ -151,5 +151,5 @@ fn absolute(path: &str, field: fmt::Arguments<'_>) -> Result<&'static CStr> {
     if path.starts_with('/') {
         return cstr(path, field);
     }
-    Err(Error::config(field, format_args!("{path:?} is not an absolute path")))
+    Err(Error::config(field, format_args!("{} is not an absolute path", Quoted(path))))
 }

@@ -3,7 +3,7 @@
 use super::Name;
 use crate::error::{Error, Result};
 use crate::json::Map;
-use crate::sys::memory;
+use crate::sys::{Names, memory};
 use crate::{spec, warn};
 
 /// The ids of the process.
@@ -29,15 +29,12 @@ pub struct Capabilities {
 }
 
 /// In the kernel's order: linux/capability.h. The spec's names have `CAP_` in front.
-#[rustfmt::skip]
-pub static CAPABILITIES: [&str; 41] = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-    "CHECKPOINT_RESTORE",
-];
+pub static CAPABILITIES: Names = Names(
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE \
+     NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT \
+     SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
+     MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE",
+);
 
 /// The bit of a name, with or without `CAP_`, in any case.
 #[must_use]
@@ -108,7 +105,7 @@ fn bits(set: &str, names: &[&str]) -> u64 {
 impl Capabilities {
     /// The names of one set, for people.
     pub fn names(set: u64) -> impl Iterator<Item = Name> {
-        (0..64u32).filter(move |bit| set >> bit & 1 != 0).map(|bit| match CAPABILITIES.get(bit as usize) {
+        (0..64u32).filter(move |bit| set >> bit & 1 != 0).map(|bit| match CAPABILITIES.at(bit as usize) {
             Some(name) => Name::Known(name),
             None => Name::Number(bit),
         })

@@ -6,8 +6,9 @@ use core::fmt::Arguments;
 
 use super::mount::Surroundings;
 use super::namespace::{Maps, map};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec::{self, IdMapping};
+use crate::sys;
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
 
@@ -62,7 +63,7 @@ pub(super) fn plan<'a>(
         })
     } else if let Some(text) = inline {
         let read = |name, maps| {
-            let maps = self::maps(text, name, maps).map_err(|why| wrong(format_args!("{text:?}: {why}")))?;
+            let maps = self::maps(text, name, maps).map_err(|why| wrong(format_args!("{}: {why}", Quoted(text))))?;
             map(field("options"), maps, None)
         };
         Ids::Maps(Maps {
@@ -95,7 +96,7 @@ fn maps<'a>(text: &str, name: &str, container: &[IdMapping]) -> Result<&'a [IdMa
     for part in text.split(';').filter_map(|part| part.strip_prefix(name)) {
         for range in part.split('#') {
             let (relative, numbers) = range.strip_prefix('@').map_or((false, range), |rest| (true, rest));
-            let mut numbers = numbers.split('-').map(|number| number.parse::<u32>().ok());
+            let mut numbers = numbers.split('-').map(sys::natural::<u32>);
             let mut next = || numbers.next().flatten();
             let (Some(inside), Some(outside), Some(size), None) = (next(), next(), next(), numbers.next()) else {
                 return Err("a range is not of the form FIRST-FIRST-COUNT");

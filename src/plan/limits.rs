@@ -1,7 +1,8 @@
 //! `process.rlimits`: setrlimit(2) by the names of the spec.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
+use crate::sys::Names;
 use crate::sys::memory::Growing;
 
 /// One limit.
@@ -16,11 +17,8 @@ pub struct Rlimit {
 }
 
 /// In the kernel's order: asm-generic/resource.h. The spec's names have `RLIMIT_` in front.
-#[rustfmt::skip]
-pub static RESOURCES: [&str; 16] = [
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
-    "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
-];
+pub static RESOURCES: Names =
+    Names("CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME");
 
 /// The plan of them.
 ///
@@ -34,8 +32,10 @@ pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
             Error::config(format_args!("process.rlimits[{index}].{field}"), why)
         };
         let Some(word) = rlimit.kind else { return Err(wrong("type", format_args!("is required"))) };
-        let resource = word.strip_prefix("RLIMIT_").and_then(|bare| RESOURCES.iter().position(|name| *name == bare));
-        let Some(resource) = resource else { return Err(wrong("type", format_args!("unknown value {word:?}"))) };
+        let resource = word.strip_prefix("RLIMIT_").and_then(|bare| RESOURCES.place(bare));
+        let Some(resource) = resource else {
+            return Err(wrong("type", format_args!("unknown value {}", Quoted(word))));
+        };
         let required = |field: &str, value: Option<u64>| value.ok_or_else(|| wrong(field, format_args!("is required")));
         let (soft, hard) = (required("soft", rlimit.soft)?, required("hard", rlimit.hard)?);
         if soft > hard {
@@ -43,7 +43,7 @@ pub fn plan<'a>(rlimits: &[spec::Rlimit<'a>]) -> Result<&'a [Rlimit]> {
         }
         let resource = resource as u32;
         if limits.as_slice().iter().any(|other| other.resource == resource) {
-            return Err(wrong("type", format_args!("{word:?} is there twice")));
+            return Err(wrong("type", format_args!("{} is there twice", Quoted(word))));
         }
         limits.push(Rlimit { resource, soft, hard, index });
     }

@@ -6,11 +6,12 @@ use core::ffi::CStr;
 use super::idmap::{self, Idmap, Ids};
 use super::namespace::Namespaces;
 use super::{Path, cstr, path_below_root};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::memory::{self, Growing};
 use crate::sys::mount::{MountAttr, attr, propagation};
 use crate::sys::namespace::kind;
+use crate::sys::{shown, utf8};
 
 /// One mount to be made.
 #[derive(Clone, Copy)]
@@ -550,10 +551,10 @@ fn bind_source<'a>(index: usize, mount: &spec::Mount<'a>, recursive: bool, all: 
         ));
     };
     if let Some(word) = all.supers.as_slice().first().or(all.data.as_slice().first().map(|datum| &datum.key)) {
-        let word = word.to_str().unwrap_or("?");
+        let word = shown(word);
         return Err(Error::config(
             format_args!("mounts[{index}].options"),
-            format_args!("{word:?} is for a file system, a bind mount cannot have it"),
+            format_args!("{} is for a file system, a bind mount cannot have it", Quoted(word)),
         ));
     }
     let link = match all.flags {
@@ -617,7 +618,7 @@ fn words<'a>(data: &[Datum<'_>]) -> Option<&'a CStr> {
     const LIMIT: usize = 4095;
     let mut pieces = Growing::new();
     for datum in data {
-        let (key, value) = (datum.key.to_str().ok()?, datum.value.map_or(Some(""), |value| value.to_str().ok())?);
+        let (key, value) = (utf8(datum.key.to_bytes())?, datum.value.map_or(Some(""), |value| utf8(value.to_bytes()))?);
         if value.contains(',') {
             return None;
         }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use super::cstr;
 use super::identity::User;
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::caller::{Caller, Range};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
@@ -126,10 +126,10 @@ pub fn plan<'a>(linux: &spec::Linux<'a>, caller: Option<&Caller>, user: &User<'_
         };
         let Some(word) = namespace.kind else { return Err(wrong("type", format_args!("is required"))) };
         let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == word) else {
-            return Err(wrong("type", format_args!("unknown value {word:?}")));
+            return Err(wrong("type", format_args!("unknown value {}", Quoted(word))));
         };
         if seen & kind != 0 {
-            return Err(wrong("type", format_args!("duplicate namespace type: {word:?}")));
+            return Err(wrong("type", format_args!("duplicate namespace type: {}", Quoted(word))));
         }
         seen |= kind;
         match namespace.path.filter(|path| !path.is_empty()) {
@@ -138,7 +138,7 @@ pub fn plan<'a>(linux: &spec::Linux<'a>, caller: Option<&Caller>, user: &User<'_
                 let path = cstr(path, format_args!("linux.namespaces[{index}].path"))?;
                 join.push(Join { kind: *kind, path, index });
             }
-            Some(path) => return Err(wrong("path", format_args!("{path:?} is not absolute"))),
+            Some(path) => return Err(wrong("path", format_args!("{} is not absolute", Quoted(path)))),
         }
     }
     if seen & kind::MOUNT == 0 {

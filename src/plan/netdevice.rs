@@ -1,7 +1,7 @@
 //! `linux.netDevices`: interfaces of the host that become the container's.
 
 use super::namespace::Namespaces;
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec;
 use crate::sys::memory::Growing;
 use crate::sys::namespace::kind;
@@ -38,7 +38,7 @@ pub fn plan<'a>(
             planned.push(NetDevice { host, name });
             continue;
         };
-        return Err(Error::config(format_args!("linux.netDevices[{host:?}]"), format_args!("{why}")));
+        return Err(Error::config(format_args!("linux.netDevices[{}]", Quoted(host)), format_args!("{why}")));
     }
     Ok(planned.finish())
 }

@@ -1,34 +1,48 @@
 //! Two forms of one content: a page for people, with aligned columns, or JSON, with a name for each column. Whoever
 //! fills it says everything once, so that neither form can lack what the other has.
 
+use core::ffi::CStr;
 use core::fmt;
 
+use crate::error::escape;
 use crate::json::{Style, Writer};
-use crate::sys::memory;
+use crate::sys::{self, memory, shown};
 
 /// What stands in a column.
-pub(super) enum Value<'v> {
-    /// Nothing at all if it is empty.
+#[derive(Clone, Copy)]
+enum Value<'v> {
     Text(&'v str),
     Number(u64),
-    /// JSON has a list, people the words with blanks between them.
     Words(&'v [&'v str]),
-    /// For JSON true or false; for people this phrase, if it is true.
     Flag(bool, &'static str),
 }
 
 /// The page.
 pub(super) struct Page<'w> {
     form: Form<'w>,
-    /// Of the section: its name, unless it has been printed, and its columns.
+    /// Of the section: its name, unless it has been printed, its columns, and whether there can be more rows.
     name: &'static str,
     columns: &'static str,
     open: bool,
+    row: Option<Row>,
 }
 
 enum Form<'w> {
     People(&'w mut dyn fmt::Write, fmt::Result),
     Json(Writer<'w>),
+}
+
+/// A row that is being filled.
+struct Row {
+    /// What begins the line.
+    name: &'static str,
+    /// The columns that are still to come.
+    columns: &'static str,
+    /// One of several: for JSON an object.
+    listed: bool,
+    /// Blanks only come before something.
+    blanks: usize,
+    empty: bool,
 }
 
 /// Where the first column begins.
@@ -39,12 +53,12 @@ impl<'w> Page<'w> {
     pub(super) fn new(out: &'w mut dyn fmt::Write, as_json: bool) -> Page<'w> {
         let form = if as_json {
             let mut writer = Writer::new(out, Style::Pretty);
-            writer.open("{");
+            writer.open(b'{');
             Form::Json(writer)
         } else {
             Form::People(out, Ok(()))
         };
-        Page { form, name: "", columns: "", open: false }
+        Page { form, name: "", columns: "", open: false, row: None }
     }
 
     /// Begins a list of rows. Their columns have names, with a blank between them, and are as wide as it says behind the
@@ -53,41 +67,100 @@ impl<'w> Page<'w> {
         self.close();
         (self.name, self.columns, self.open) = (name, columns, true);
         if let Form::Json(writer) = &mut self.form {
-            writer.name(name).open("[");
+            writer.name(name).open(b'[');
+        }
+    }
+
+    /// Begins a row of the section, which may lack its last columns.
+    pub(super) fn row(&mut self) -> &mut Self {
+        self.close_row();
+        if let Form::Json(writer) = &mut self.form {
+            writer.open(b'{');
+        }
+        let name = core::mem::take(&mut self.name);
+        self.begin(name, self.columns, true)
+    }
+
+    /// Begins a value that is alone.
+    pub(super) fn one(&mut self, name: &'static str) -> &mut Self {
+        self.close();
+        self.begin(name, name, false)
+    }
+
+    fn begin(&mut self, name: &'static str, columns: &'static str, listed: bool) -> &mut Self {
+        let blanks = MARGIN.saturating_sub(name.len()).max(1);
+        self.row = Some(Row { name, columns, listed, blanks, empty: true });
+        self
+    }
+
+    /// The next column: nothing at all if it is empty.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.put(Value::Text(text))
+    }
+
+    /// The same of the kernel's form of it.
+    pub(super) fn path(&mut self, path: &CStr) -> &mut Self {
+        self.text(shown(path))
+    }
+
+    /// The same of pieces.
+    pub(super) fn format(&mut self, text: fmt::Arguments<'_>) -> &mut Self {
+        self.text(memory::format(text))
+    }
+
+    /// The next column: a number.
+    pub(super) fn number(&mut self, number: u64) -> &mut Self {
+        self.put(Value::Number(number))
+    }
+
+    /// The next column: JSON has a list, people the words with blanks between them.
+    pub(super) fn words(&mut self, words: &[&str]) -> &mut Self {
+        self.put(Value::Words(words))
+    }
+
+    /// The next column: for JSON true or false; for people this phrase, if it is true.
+    pub(super) fn flag(&mut self, flag: bool, phrase: &'static str) -> &mut Self {
+        self.put(Value::Flag(flag, phrase))
+    }
+
+    fn put(&mut self, value: Value<'_>) -> &mut Self {
+        let Some(row) = &mut self.row else { return self };
+        let (column, rest) = row.columns.split_once(' ').unwrap_or((row.columns, ""));
+        row.columns = rest;
+        let (name, width) = column.split_once(':').unwrap_or((column, ""));
+        match &mut self.form {
+            Form::Json(writer) => match value {
+                Value::Text("") => {}
+                Value::Text(text) => writer.member(name, text),
+                Value::Number(number) => writer.member(name, number),
+                Value::Words(words) => writer.member(name, words),
+                Value::Flag(flag, _) => writer.member(name, flag),
+            },
+            Form::People(out, result) => {
+                *result = result.and_then(|()| row.print(*out, sys::natural(width).unwrap_or(0), value));
+            }
+        }
+        self
+    }
+
+    fn close_row(&mut self) {
+        match (self.row.take(), &mut self.form) {
+            (Some(Row { listed: true, .. }), Form::Json(writer)) => writer.close(b'}'),
+            (Some(Row { empty: false, .. }), Form::People(out, result)) => {
+                *result = result.and_then(|()| out.write_str("\n"));
+            }
+            _ => {}
         }
     }
 
     fn close(&mut self) {
+        self.close_row();
         if let Form::Json(writer) = &mut self.form
             && self.open
         {
-            writer.close("]");
+            writer.close(b']');
         }
         self.open = false;
-    }
-
-    /// One row of the section, which may lack its last columns.
-    pub(super) fn row(&mut self, values: &[Value<'_>]) {
-        match &mut self.form {
-            Form::Json(writer) => {
-                writer.open("{");
-                columns(self.columns).zip(values).for_each(|((name, _), value)| member(writer, name, value));
-                writer.close("}");
-            }
-            Form::People(out, result) => {
-                let name = core::mem::take(&mut self.name);
-                *result = result.and_then(|()| print(*out, name, self.columns, values));
-            }
-        }
-    }
-
-    /// A value that is alone.
-    pub(super) fn one(&mut self, name: &'static str, value: Value<'_>) {
-        self.close();
-        match &mut self.form {
-            Form::Json(writer) => member(writer, name, &value),
-            Form::People(out, result) => *result = result.and_then(|()| print(*out, name, name, &[value])),
-        }
     }
 
     /// The end.
@@ -98,7 +171,7 @@ impl<'w> Page<'w> {
         self.close();
         match self.form {
             Form::Json(mut writer) => {
-                writer.close("}");
+                writer.close(b'}');
                 writer.finish()
             }
             Form::People(_, result) => result,
@@ -106,30 +179,9 @@ impl<'w> Page<'w> {
     }
 }
 
-/// The names of columns, and how wide they are.
-fn columns(columns: &'static str) -> impl Iterator<Item = (&'static str, usize)> {
-    columns.split(' ').map(|column| {
-        let (name, width) = column.split_once(':').unwrap_or((column, ""));
-        (name, width.parse().unwrap_or(0))
-    })
-}
-
-fn member(writer: &mut Writer<'_>, name: &str, value: &Value<'_>) {
-    match value {
-        Value::Text("") => {}
-        Value::Text(text) => writer.member(name, *text),
-        Value::Number(number) => writer.member(name, *number),
-        Value::Words(words) => writer.member(name, *words),
-        Value::Flag(flag, _) => writer.member(name, *flag),
-    }
-}
-
-/// A line, unless there is nothing in it: the section's name, then the columns.
-fn print(out: &mut dyn fmt::Write, name: &str, names: &'static str, values: &[Value<'_>]) -> fmt::Result {
-    // Blanks only come before something.
-    let mut pending = MARGIN.saturating_sub(name.len()).max(1);
-    let mut empty = true;
-    for ((_, width), value) in columns(names).zip(values) {
+impl Row {
+    /// For people: a line that is empty is none.
+    fn print(&mut self, out: &mut dyn fmt::Write, width: usize, value: Value<'_>) -> fmt::Result {
         let text = match value {
             Value::Text(text) => text,
             Value::Number(number) => memory::format(format_args!("{number}")),
@@ -140,23 +192,20 @@ fn print(out: &mut dyn fmt::Write, name: &str, names: &'static str, values: &[Va
             Value::Flag(false, _) => "",
         };
         if text.is_empty() {
-            pending += if width > 0 { width + 2 } else { 0 };
-            continue;
+            self.blanks += if width > 0 { width + 2 } else { 0 };
+            return Ok(());
         }
-        if core::mem::take(&mut empty) {
-            out.write_str(name)?;
+        if core::mem::take(&mut self.empty) {
+            out.write_str(self.name)?;
         }
-        for _ in 0..pending {
+        for _ in 0..self.blanks {
             out.write_str(" ")?;
         }
         // What is written is the caller's: a line feed in it is no new line, and nothing in it moves the cursor.
-        text.chars().try_for_each(|character| match character.is_control() {
-            true => write!(out, "{}", character.escape_default()),
-            false => out.write_char(character),
-        })?;
-        pending = width.saturating_sub(text.chars().count()) + 2;
+        text.chars().try_for_each(|character| escape(out, character))?;
+        self.blanks = width.saturating_sub(text.chars().count()) + 2;
+        Ok(())
     }
-    if empty { Ok(()) } else { out.write_str("\n") }
 }
 
 #[cfg(test)]
@@ -176,12 +225,12 @@ mod tests {
     #[test]
     fn the_same_for_people_and_programs() {
         let [text, json] = both(|page| {
-            page.one("id", Value::Text("x"));
+            page.one("id").text("x");
             page.section("mounts", "on:6 late:4 options n");
-            page.row(&[Value::Text("/"), Value::Flag(false, "late"), Value::Words(&["a", "b"])]);
-            page.row(&[Value::Text("/longer"), Value::Flag(true, "late"), Value::Text(""), Value::Number(7)]);
+            page.row().text("/").flag(false, "late").words(&["a", "b"]);
+            page.row().text("/longer").flag(true, "late").text("").number(7);
             page.section("none", "");
-            page.one("rest", Value::Text("a\n\u{1b}[1m\u{e4}"));
+            page.one("rest").text("a\n\u{1b}[1m\u{e4}");
         });
         let expected = "id              x\n\
                         mounts          /             a b\n                /longer  late  7\n\

@@ -1,5 +1,6 @@
 //! `process`: what is executed, with which words, where, and as whom.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::cstr;
@@ -7,7 +8,7 @@ use super::identity::{self, Capabilities, User};
 use super::label::{self, Labels};
 use super::limits::{self, Rlimit};
 use super::scheduling::{self, Scheduling};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Security;
 use crate::seccomp::Filter;
 use crate::spec;
@@ -75,7 +76,7 @@ pub fn with_args<'a>(
 ) -> Result<Process<'a>> {
     let cwd = process.cwd.filter(|cwd| !cwd.is_empty()).ok_or_else(|| required("cwd"))?;
     if !cwd.starts_with('/') {
-        return Err(Error::config(format_args!("process.cwd"), format_args!("{cwd:?} is not absolute")));
+        return Err(Error::config(format_args!("process.cwd"), format_args!("{} is not absolute", Quoted(cwd))));
     }
     if let Some(score) = process.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
         return Err(Error::config(format_args!("process.oomScoreAdj"), format_args!("{score} is not in -1000..1000")));
@@ -138,7 +139,7 @@ fn name(entry: &str) -> &str {
 
 /// The value of a variable.
 fn variable<'a>(env: &[&'static CStr], wanted: &str) -> Option<&'a str> {
-    env.iter().filter_map(|entry| entry.to_str().ok()).find_map(|entry| match entry.split_once('=') {
+    env.iter().filter_map(|entry| utf8(entry.to_bytes())).find_map(|entry| match entry.split_once('=') {
         Some((name, value)) if name == wanted => Some(value),
         _ => None,
     })

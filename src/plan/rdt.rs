@@ -1,7 +1,7 @@
 //! `linux.intelRdt`: the class of service that a container's processes are in, and what it may use of caches and memory
 //! bandwidth.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::spec::IntelRdt;
 use crate::sys::memory;
 
@@ -58,7 +58,7 @@ pub fn schemata<'a>(l3_cache: Option<&str>, mem_bw: Option<&str>) -> Result<&'a 
     if !mem_bw.is_empty() && (!mem_bw.starts_with("MB:") || mem_bw.contains('\n')) {
         return Err(Error::config(
             format_args!("linux.intelRdt.memBwSchema"),
-            format_args!("{mem_bw:?} is not one line that begins with MB:"),
+            format_args!("{} is not one line that begins with MB:", Quoted(mem_bw)),
         ));
     }
     // Memory bandwidth has a field of its own: what older engines wrote here does not count.

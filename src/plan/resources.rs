@@ -13,7 +13,7 @@ use core::fmt;
 
 use super::systemd::Unit;
 use crate::ebpf::Rule;
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Cgroups;
 use crate::spec::{Linux, Resources};
 use crate::sys::bpf::Instruction;
@@ -105,7 +105,7 @@ pub fn cgroup<'a>(linux: Option<&Linux<'a>>, cgroups: &Cgroups<'_>, id: &'a str,
 /// `slice:prefix:name` (`plan/systemd.rs`) is here a name like any other.
 fn path<'a>(configured: Option<&'a str>, id: &'a str) -> Result<&'a str> {
     let given = configured.filter(|path| !path.is_empty()).unwrap_or(id);
-    let wrong = |because| Error::config(format_args!("linux.cgroupsPath"), format_args!("{given:?} {because}"));
+    let wrong = |because| Error::config(format_args!("linux.cgroupsPath"), format_args!("{} {because}", Quoted(given)));
     let mut clean = Growing::new();
     for part in given.split('/').filter(|part| !matches!(*part, "" | ".")) {
         if part == ".." {

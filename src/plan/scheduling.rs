@@ -3,7 +3,7 @@
 
 use core::fmt::Arguments;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::sys::memory::{self, Growing};
 use crate::sys::sched::SchedAttr;
 use crate::{spec, sys};
@@ -104,7 +104,7 @@ fn wrong(field: &str, why: Arguments<'_>) -> Error {
 pub(super) fn number(table: &[(&str, u32)], field: &str, word: Option<&str>) -> Result<u32> {
     let word = word.ok_or_else(|| wrong(field, format_args!("is required")))?;
     let known = table.iter().find(|(name, _)| *name == word);
-    known.map(|(_, number)| *number).ok_or_else(|| wrong(field, format_args!("unknown value {word:?}")))
+    known.map(|(_, number)| *number).ok_or_else(|| wrong(field, format_args!("unknown value {}", Quoted(word))))
 }
 
 fn flags(table: &[(&str, u32)], field: &str, words: &[&str]) -> Result<u32> {
@@ -230,9 +230,9 @@ fn bits<'a>(field: &str, list: Option<&str>, limit: u32) -> Result<Option<&'a [u
     let mut words: Growing<'a, u64> = Growing::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = match (sys::natural(first.trim()), sys::natural(last.trim())) {
+        let (first, last) = match (sys::natural::<u32>(first.trim_ascii()), sys::natural(last.trim_ascii())) {
             (Some(first), Some(last)) if first <= last => (first, last),
-            _ => return Err(wrong(field, format_args!("{list:?} is not a list like 0-3,7"))),
+            _ => return Err(wrong(field, format_args!("{} is not a list like 0-3,7", Quoted(list)))),
         };
         if last >= limit {
             return Err(wrong(field, format_args!("{last} is above {}", limit - 1)));

@@ -1,6 +1,6 @@
 //! `linux.seccomp` and the annotations that change what becomes of it.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::json::Map;
 use crate::seccomp::{self, Filter, Unknown};
 use crate::spec;
@@ -65,7 +65,9 @@ pub fn plan<'a>(
             super::cstr(path, format_args!("{field}"))?;
             Ok((Some(filter), Some(Listener { path, metadata })))
         }
-        Some((field, path)) => Err(Error::config(format_args!("{field}"), format_args!("{path:?} is not absolute"))),
+        Some((field, path)) => {
+            Err(Error::config(format_args!("{field}"), format_args!("{} is not absolute", Quoted(path))))
+        }
         None => {
             Err(Error::config(format_args!("linux.seccomp.listenerPath"), format_args!("is required for {NOTIFY}")))
         }

@@ -1,9 +1,10 @@
 //! `linux.sysctl`: kernel parameters of the container's own namespaces, and of nothing else.
 
+use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::namespace::{self, Namespaces};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::sys::memory::{self, Growing};
 use crate::sys::namespace::kind;
 
@@ -35,7 +36,7 @@ pub fn plan<'a>(
 ) -> Result<&'a [Sysctl<'a>]> {
     let mut planned = Growing::new();
     for (name, value) in sysctls.iter().copied() {
-        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("linux.sysctl[{name:?}]"), why);
+        let wrong = |why: core::fmt::Arguments<'_>| Error::config(format_args!("linux.sysctl[{}]", Quoted(name)), why);
         let path = slashes(name);
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\0') {
             return Err(wrong(format_args!("is no name of a kernel parameter")));
@@ -87,7 +88,7 @@ fn slashes(name: &str) -> &str {
                     other => other,
                 };
             }
-            core::str::from_utf8(bytes).unwrap_or(name)
+            utf8(bytes).unwrap_or(name)
         }
         _ => name,
     }

@@ -4,11 +4,12 @@
 
 use super::resources::{Cgroup, Limits, Write, limits};
 use crate::dbus::{Value, text};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
 use crate::spec::Linux;
 use crate::sys::memory::{self, Growing};
+use crate::sys::{self, utf8};
 
 /// A unit that holds a container.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +124,7 @@ fn names<'a>(path: &'a str, id: &str, owner: Owner) -> Result<(&'a str, &'static
         Owner::System => "system.slice",
         Owner::User => "user.slice",
     };
-    let joined = |pieces: &[&str]| memory::joined(pieces).and_then(|name| name.to_str().ok()).unwrap_or("");
+    let joined = |pieces: &[&str]| memory::joined(pieces).and_then(|name| utf8(name.to_bytes())).unwrap_or("");
     let (slice, name) = match path.split_once(':') {
         // The user's systemd puts everything into one slice; the machine's has one for this.
         None if path.is_empty() => {
@@ -152,7 +153,7 @@ fn names<'a>(path: &'a str, id: &str, owner: Owner) -> Result<(&'a str, &'static
         name.len() < 256 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
     };
     if !is_unit(name) || name.is_empty() || name.starts_with('.') || name == "-.slice" || !is_unit(slice) {
-        let because = format_args!("{path:?} is not SLICE:PREFIX:NAME, from which systemd's names are made");
+        let because = format_args!("{} is not SLICE:PREFIX:NAME, from which systemd's names are made", Quoted(path));
         return Err(Error::config(format_args!("linux.cgroupsPath"), because));
     }
     Ok((slice, name))
@@ -170,7 +171,7 @@ pub fn slice_path(name: &str) -> &'static str {
             path.push(".slice");
         }
     }
-    memory::joined(path.as_slice()).and_then(|path| path.to_str().ok()).unwrap_or("")
+    memory::joined(path.as_slice()).and_then(|path| utf8(path.to_bytes())).unwrap_or("")
 }
 
 /// What `org.systemd.property.NAME` asks for. A time in seconds has to be one in microseconds for the bus.
@@ -260,14 +261,14 @@ pub fn properties(writes: &[Write<'_>]) -> &'static [Property<'static>] {
 }
 
 fn property(form: Form, text: &str, all: &mut Growing<'static, Property<'static>>) -> Option<Value<'static>> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let first = text.split(' ').next().unwrap_or("");
     // What systemd takes for infinity; -1 is what version 1 says.
     let number = match first {
         "max" | "-1" => Some(u64::MAX),
-        first => first.parse().ok(),
+        first => sys::natural(first),
     };
-    let weight = || text.strip_prefix("default ").unwrap_or(text).parse().ok();
+    let weight = || sys::natural(text.strip_prefix("default ").unwrap_or(text));
     match form {
         Form::Limit => number.map(Value::u64),
         Form::Weight => weight().map(Value::u64),
@@ -276,7 +277,7 @@ fn property(form: Form, text: &str, all: &mut Growing<'static, Property<'static>
         Form::Idle => (text == "1").then_some(Value::u64(0)),
         Form::OomGroup => Some(Value::string(if text == "1" { "kill" } else { "continue" })),
         Form::Quota => {
-            let period = text.split(' ').nth(1).unwrap_or("100000").parse().ok().filter(|period| *period > 0)?;
+            let period = sys::natural(text.split(' ').nth(1).unwrap_or("100000")).filter(|period| *period > 0)?;
             all.push(Property::new("CPUQuotaPeriodUSec", Value::u64(period)));
             // For each second; and systemd keeps no more than whole hundredths.
             let per_second = |quota: u64| quota.saturating_mul(1_000_000).div_ceil(period).next_multiple_of(10_000);
@@ -293,7 +294,7 @@ fn mask(list: &str) -> Option<Value<'static>> {
     let mut used = 0;
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.trim().parse::<usize>().ok()?, last.trim().parse::<usize>().ok()?);
+        let (first, last) = (sys::natural::<usize>(first.trim_ascii())?, sys::natural::<usize>(last.trim_ascii())?);
         if last >= MOST {
             return None;
         }

@@ -2,7 +2,7 @@
 //! `--debug` shows, and what the golden tests compare. Every structure is taken apart whole: what is added to the plan
 //! cannot be forgotten here.
 
-use core::ffi::CStr;
+use crate::sys::shown;
 use core::fmt::{self, Display, Formatter};
 
 use super::device::{Device, LINKS};
@@ -15,7 +15,6 @@ use super::mount::{Change, Link, Mount, Mounts, Propagation, What};
 use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
 use super::netdevice::NetDevice;
 use super::page::Page;
-use super::page::Value::{Flag, Number, Text, Words};
 use super::process::Process;
 use super::rdt::{ROOT, Rdt};
 use super::resources::delegate::Delegation;
@@ -78,25 +77,25 @@ impl Shown<'_> {
             hooks,
             listener,
         } = self.plan;
-        page.one("id", Text(id));
-        page.one("state", Text(self.state));
+        page.one("id").text(id);
+        page.one("state").text(self.state);
         page.section("annotations", "name value");
         for (name, value) in annotations.iter() {
-            page.row(&[Text(name), Text(value)]);
+            page.row().text(name).text(value);
         }
         fill_namespaces(page, namespaces);
         fill_cgroup(page, cgroup, self.cgroups);
         if let Some(score) = process.oom_score_adj {
-            page.one("oomScoreAdj", Text(number(score)));
+            page.one("oomScoreAdj").text(number(score));
         }
         fill_rdt(page, rdt.as_ref());
         page.section("netDevices", "device:15 name");
         for NetDevice { host, name } in *net_devices {
-            page.row(&[Text(host), Text(name)]);
+            page.row().text(host).text(name);
         }
-        page.one("keyring", Text(keyring.map_or("", text)));
+        page.one("keyring").text(keyring.map_or("", shown));
         let Root { path, readonly, propagation, pivot } = root;
-        page.one("root", Text(text(path)));
+        page.one("root").path(path);
         let Mounts { steps, idmaps } = mounts;
         fill_idmaps(page, idmaps);
         page.section("mounts", "destination:20 type:8 source:8 options readonlyLate copyUp otherwise");
@@ -105,36 +104,37 @@ impl Shown<'_> {
         devices.iter().for_each(|device| fill_device(page, device));
         page.section("links", "path:20 target");
         for (name, target) in &LINKS {
-            let path = memory::format(format_args!("/dev/{}", text(name)));
-            page.row(&[Text(path), Text(text(target))]);
+            let path = memory::format(format_args!("/dev/{}", shown(name)));
+            page.row().text(path).path(target);
         }
         page.section("sysctl", "file:32 value");
         for Sysctl { name: _, file, value } in *sysctl {
-            page.row(&[Text(text(file)), Text(value)]);
+            page.row().path(file).text(value);
         }
-        page.one("loopback", Flag(namespaces.new & kind::NETWORK != 0, "brought up"));
-        page.one("hostname", Text(hostname.unwrap_or_default()));
-        page.one("domainname", Text(domainname.unwrap_or_default()));
+        page.one("loopback").flag(namespaces.new & kind::NETWORK != 0, "brought up");
+        page.one("hostname").text(hostname.unwrap_or_default());
+        page.one("domainname").text(domainname.unwrap_or_default());
         if let Some(size) = process.terminal {
             let size =
                 size.map_or("", |(rows, columns)| memory::format(format_args!("{rows} rows, {columns} columns")));
             page.section("terminal", "path size");
-            page.row(&[Text("/dev/console"), Text(size)]);
+            page.row().text("/dev/console").text(size);
         }
         for (what, paths) in [("maskedPaths", masked_paths), ("readonlyPaths", readonly_paths)] {
             page.section(what, "path");
-            paths.iter().for_each(|path| page.row(&[Text(text(path))]));
+            for path in *paths {
+                page.row().path(path);
+            }
         }
         page.section("enter", "how readonly propagation");
-        page.row(&[
-            Text(if *pivot { "pivot_root" } else { "chroot" }),
-            Flag(*readonly, "read-only"),
-            Text(propagation_name(propagation)),
-        ]);
+        page.row()
+            .text(if *pivot { "pivot_root" } else { "chroot" })
+            .flag(*readonly, "read-only")
+            .text(propagation_name(propagation));
         fill_process(page, process, *preserve_fds);
         if let Some(Listener { path, metadata }) = listener {
             page.section("listener", "path metadata");
-            page.row(&[Text(path), Text(metadata.unwrap_or(""))]);
+            page.row().text(path).text(metadata.unwrap_or(""));
         }
         fill_hooks(page, hooks);
     }
@@ -147,15 +147,15 @@ fn fill_hooks(page: &mut Page<'_>, hooks: &Hooks<'_>) {
         for Hook { path, args, env, timeout } in stage {
             let [args, env] = [args, env].map(|words| {
                 let mut texts = Growing::new();
-                words.iter().for_each(|word| texts.push(text(word)));
+                words.iter().for_each(|word| texts.push(shown(word)));
                 &*texts.finish()
             });
             let timeout = timeout.map_or("", |seconds| memory::format(format_args!("at most {seconds} s")));
-            page.row(&[Text(name), Text(text(path)), Words(args), Words(env), Text(timeout)]);
+            page.row().text(name).path(path).words(args).words(env).text(timeout);
         }
     }
     for (name, path) in ["hooksStdout", "hooksStderr"].into_iter().zip(hooks.output) {
-        page.one(name, Text(path.map_or("", text)));
+        page.one(name).text(path.map_or("", shown));
     }
 }
 
@@ -163,14 +163,14 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
     let Namespaces { new, join, maps, time_offsets } = namespaces;
     page.section("namespaces", "type:8 how:6 path");
     for (name, _) in KINDS.iter().filter(|(_, kind)| new & kind != 0) {
-        page.row(&[Text(name), Text("new")]);
+        page.row().text(name).text("new");
     }
     for Join { kind, path, index: _ } in *join {
-        page.row(&[Text(name(*kind)), Text("joined"), Text(text(path))]);
+        page.row().text(name(*kind)).text("joined").path(path);
     }
     page.section("timeOffsets", "offset");
     for line in time_offsets.unwrap_or("").lines() {
-        page.row(&[Text(line)]);
+        page.row().text(line);
     }
     let Some(Maps { uid, gid }) = maps else { return };
     for (field, map, helper) in [("uidMappings", uid, "newuidmap"), ("gidMappings", gid, "newgidmap")] {
@@ -183,13 +183,12 @@ fn fill_namespaces(page: &mut Page<'_>, namespaces: &Namespaces<'_>) {
         let own = own.map_or("", |own| memory::format(format_args!("or 0 {own} 1")));
         page.section(field, "containerID:10 hostID:10 size:10 by otherwise");
         for [inside, outside, size] in *ranges {
-            page.row(&[
-                Number(u64::from(*inside)),
-                Number(u64::from(*outside)),
-                Number(u64::from(*size)),
-                Text(by),
-                Text(own),
-            ]);
+            page.row()
+                .number(u64::from(*inside))
+                .number(u64::from(*outside))
+                .number(u64::from(*size))
+                .text(by)
+                .text(own);
         }
     }
 }
@@ -199,10 +198,10 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
     let Cgroup { path, limits, unit, delegation } = cgroup;
     let mut path = *path;
     if let Some(Unit { name, subgroup, properties }) = unit {
-        page.one("systemdUnit", Text(name));
+        page.one("systemdUnit").text(name);
         page.section("properties", "name:24 value");
         for Property { name, value, optional: _ } in *properties {
-            page.row(&[Text(name), Text(memory::format(format_args!("{value}")))]);
+            page.row().text(name).format(format_args!("{value}"));
         }
         // Where that is shows when systemd has made it.
         path = memory::format(format_args!("/.../{name}/{subgroup}")).trim_end_matches('/');
@@ -210,15 +209,15 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
     let Limits { writes, devices } = limits;
     let hierarchies = if path.is_empty() { &[][..] } else { cgroups.hierarchies() };
     let file = |hierarchy: &Hierarchy<'_>, path: &str, file: &str| {
-        memory::format(format_args!("{}{path}/{file}", text(hierarchy.mount)))
+        memory::format(format_args!("{}{path}/{file}", shown(hierarchy.mount)))
     };
     page.section("cgroup", "directory");
     for hierarchy in hierarchies {
-        page.row(&[Text(file(hierarchy, path, "").trim_end_matches('/'))]);
+        page.row().text(file(hierarchy, path, "").trim_end_matches('/'));
     }
     page.section("resources", "file:46 value:12 field otherwise");
     let mut row = |file: &str, value: &str, field: &str, otherwise: &str| {
-        page.row(&[Text(file), Text(value), Text(field), Text(otherwise)]);
+        page.row().text(file).text(value).text(field).text(otherwise);
     };
     for hierarchy in hierarchies {
         let v2 = matches!(cgroups, Cgroups::V2(_));
@@ -257,29 +256,32 @@ fn fill_cgroup(page: &mut Page<'_>, cgroup: &Cgroup<'_>, cgroups: &Cgroups<'_>) 
         let (uid, gid) = owner.unwrap_or((0, 0));
         page.section("delegation", "below uid gid");
         let below = if below.is_empty() { "." } else { below };
-        page.row(&[Text(below), Number(uid.into()), Number(gid.into())]);
+        page.row().text(below).number(uid.into()).number(gid.into());
     }
     let Some(Devices { rules, program }) = devices else { return };
     page.section("deviceRules", "rule:5 devices");
     for rule in *rules {
         let Rule { allow, kind: _, major: _, minor: _, access: _ } = rule;
         let which = memory::format(format_args!("{rule}"));
-        page.row(&[Text(if *allow { "allow" } else { "deny" }), Text(which)]);
+        page.row().text(if *allow { "allow" } else { "deny" }).text(which);
     }
     let length = memory::format(format_args!("{} instructions", program.len()));
-    page.one("deviceProgram", Text(if program.is_empty() { "" } else { length }));
+    page.one("deviceProgram").text(if program.is_empty() { "" } else { length });
 }
 
 /// User namespaces that exist for the ids of mounts.
 fn fill_idmaps(page: &mut Page<'_>, idmaps: &[Ids<'_>]) {
     page.section("idmaps", "map:2 type:4 ids");
     for (place, ids) in (0..).zip(idmaps) {
-        let mut row = |kind, ids| page.row(&[Number(place), Text(kind), Text(ids)]);
         match ids {
-            Ids::Joined(path) => row("path", text(path)),
+            Ids::Joined(path) => {
+                page.row().number(place).text("path").path(path);
+            }
             Ids::Maps(Maps { uid, gid }) => {
                 for (kind, Map { lines, ranges: _, by: _, own: _ }) in [("uid", uid), ("gid", gid)] {
-                    lines.lines().for_each(|line| row(kind, line));
+                    for line in lines.lines() {
+                        page.row().number(place).text(kind).text(line);
+                    }
                 }
             }
         }
@@ -290,18 +292,19 @@ fn fill_rdt(page: &mut Page<'_>, rdt: Option<&Rdt<'_>>) {
     let Some(Rdt { group, own, schemata: _, lines, monitoring }) = rdt else { return };
     const OWN: &str = "as long as the container is there";
     page.section("intelRdt", "directory:46 how");
-    let mut row = |group: &str, how| page.row(&[Text(memory::format(format_args!("{ROOT}/{group}"))), Text(how)]);
-    row(
-        group,
-        match (own, lines.is_empty()) {
-            (true, _) => OWN,
-            (false, true) => "has to be there",
-            (false, false) => "made if it is not there",
-        },
-    );
-    monitoring.iter().for_each(|monitoring| row(monitoring, OWN));
+    let how = match (own, lines.is_empty()) {
+        (true, _) => OWN,
+        (false, true) => "has to be there",
+        (false, false) => "made if it is not there",
+    };
+    page.row().format(format_args!("{ROOT}/{group}")).text(how);
+    if let Some(group) = monitoring {
+        page.row().format(format_args!("{ROOT}/{group}")).text(OWN);
+    }
     page.section("schemata", "line");
-    lines.lines().for_each(|line| page.row(&[Text(line)]));
+    for line in lines.lines() {
+        page.row().text(line);
+    }
 }
 
 fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
@@ -319,8 +322,10 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         role: _,
     } = mount;
     let (kind, source, data) = match what {
-        What::Bind { source, recursive, link: _ } => (if *recursive { "rbind" } else { "bind" }, text(source), &[][..]),
-        What::Filesystem { fs, source, data, words: _, or_hosts: _ } => (text(fs), text(source), *data),
+        What::Bind { source, recursive, link: _ } => {
+            (if *recursive { "rbind" } else { "bind" }, shown(source), &[][..])
+        }
+        What::Filesystem { fs, source, data, words: _, or_hosts: _ } => (shown(fs), shown(source), *data),
         What::Cgroup => ("cgroup", "", &[][..]),
         What::Remount { data } => ("remount", "", *data),
     };
@@ -337,7 +342,7 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         attr_words(&mut options, *recursive, attr);
     }
     for datum in data {
-        let (key, value) = (text(datum.key), datum.value.map(text));
+        let (key, value) = (shown(datum.key), datum.value.map(shown));
         options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
     }
     for (given, word) in
@@ -351,17 +356,16 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         options.push(memory::format(format_args!("{}idmap={place}", if *recursive { "r" } else { "" })));
     }
     if let Some(label) = label {
-        options.push(memory::format(format_args!("label={}", text(label))));
+        options.push(memory::format(format_args!("label={}", shown(label))));
     }
-    page.row(&[
-        Text(normal),
-        Text(kind),
-        Text(source),
-        Words(options.as_slice()),
-        Flag(*readonly_late, "(ro at the end)"),
-        Flag(*copy_up, "(with a copy of what is there)"),
-        Text(if or_hosts { "(or the host's)" } else { "" }),
-    ]);
+    page.row()
+        .text(normal)
+        .text(kind)
+        .text(source)
+        .words(options.as_slice())
+        .flag(*readonly_late, "(ro at the end)")
+        .flag(*copy_up, "(with a copy of what is there)")
+        .text(if or_hosts { "(or the host's)" } else { "" });
 }
 
 fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {
@@ -372,13 +376,7 @@ fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {
         _ => "c",
     };
     let numbers = memory::format(format_args!("{}:{}", major(*dev), minor(*dev)));
-    page.row(&[
-        Text(normal),
-        Text(kind),
-        Text(numbers),
-        Text(octal(*mode)),
-        Text(memory::format(format_args!("{uid}:{gid}"))),
-    ]);
+    page.row().text(normal).text(kind).text(numbers).text(octal(*mode)).format(format_args!("{uid}:{gid}"));
 }
 
 fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
@@ -402,20 +400,19 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     fill_scheduling(page, scheduling);
     page.section("rlimits", "type:10 soft:10 hard");
     for Rlimit { resource, soft, hard, index: _ } in *rlimits {
-        let kind = RESOURCES.get(*resource as usize).unwrap_or(&"?");
-        page.row(&[Text(kind), Text(limit(*soft)), Text(limit(*hard))]);
+        let kind = RESOURCES.at(*resource as usize).unwrap_or("?");
+        page.row().text(kind).text(limit(*soft)).text(limit(*hard));
     }
-    page.one("cwd", Text(text(cwd)));
+    page.one("cwd").path(cwd);
     let User { uid, gid, groups, keep_groups, umask } = user;
     page.section("user", "ids additionalGids keepGroups umask");
     let mut more = Growing::new();
     groups.iter().for_each(|group| more.push(number(*group)));
-    page.row(&[
-        Text(memory::format(format_args!("{uid}:{gid}"))),
-        Words(more.as_slice()),
-        Flag(*keep_groups, "and the caller's groups"),
-        Text(memory::format(format_args!("umask {}", octal(*umask)))),
-    ]);
+    page.row()
+        .format(format_args!("{uid}:{gid}"))
+        .words(more.as_slice())
+        .flag(*keep_groups, "and the caller's groups")
+        .format(format_args!("umask {}", octal(*umask)));
     let Capabilities { bounding, effective, inheritable, permitted, ambient } = capabilities;
     page.section("capabilities", "set:11 names");
     for (set, bits) in [
@@ -427,29 +424,31 @@ fn fill_process(page: &mut Page<'_>, process: &Process<'_>, preserve_fds: u32) {
     ] {
         let mut names = Growing::new();
         Capabilities::names(*bits).for_each(|name| names.push(memory::format(format_args!("{name}"))));
-        page.row(&[Text(set), Words(names.as_slice())]);
+        page.row().text(set).words(names.as_slice());
     }
-    page.one("noNewPrivileges", Flag(*no_new_privs, "from here on"));
+    page.one("noNewPrivileges").flag(*no_new_privs, "from here on");
     if let Some(Filter { program, flags }) = seccomp {
         let mut names = Growing::new();
         push_names(&mut names, filter_flag::NAMES, *flags);
         let length = memory::format(format_args!("{} instructions", program.len()));
         page.section("seccomp", "program flags");
-        page.row(&[Text(length), Words(names.as_slice())]);
+        page.row().text(length).words(names.as_slice());
     }
     let Labels { apparmor, selinux } = labels;
-    page.one("apparmor", Text(apparmor.map_or("", text)));
-    page.one("selinux", Text(selinux.map_or("", text)));
+    page.one("apparmor").text(apparmor.map_or("", shown));
+    page.one("selinux").text(selinux.map_or("", shown));
     let last = memory::format(format_args!("3 to {}", u64::from(preserve_fds) + 2));
-    page.one("descriptors", Text(if preserve_fds > 0 { last } else { "" }));
+    page.one("descriptors").text(if preserve_fds > 0 { last } else { "" });
     page.section("env", "entry");
-    env.iter().for_each(|entry| page.row(&[Text(text(entry))]));
-    page.one("listens", Flag(*listens, "LISTEN_PID of its own"));
-    page.one("home", Flag(!has_home, "HOME from the container's passwd file"));
-    page.one("path", Text(path));
+    for entry in *env {
+        page.row().path(entry);
+    }
+    page.one("listens").flag(*listens, "LISTEN_PID of its own");
+    page.one("home").flag(!has_home, "HOME from the container's passwd file");
+    page.one("path").text(path);
     let mut words = Growing::new();
-    args.iter().for_each(|word| words.push(text(word)));
-    page.one("args", Words(words.as_slice()));
+    args.iter().for_each(|word| words.push(shown(word)));
+    page.one("args").words(words.as_slice());
 }
 
 fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
@@ -474,11 +473,11 @@ fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
         }
         push_names(&mut words, &FLAGS, flags as u32);
         page.section("scheduler", "policy options");
-        page.row(&[Text(word(&POLICIES, policy)), Words(words.as_slice())]);
+        page.row().text(word(&POLICIES, policy)).words(words.as_slice());
     }
     if let Some(priority) = io_priority {
         let class = word(&IO_CLASSES, priority >> 13);
-        page.one("ioPriority", Text(memory::format(format_args!("{class} {}", priority & 7))));
+        page.one("ioPriority").format(format_args!("{class} {}", priority & 7));
     }
     if let Some(MemoryPolicy { mode, nodes }) = memory {
         let mut words = Growing::new();
@@ -488,9 +487,9 @@ fn fill_scheduling(page: &mut Page<'_>, scheduling: &Scheduling<'_>) {
             words.push(memory::format(format_args!("node={node}")));
         }
         page.section("memoryPolicy", "mode options");
-        page.row(&[Text(word(&MEMORY_MODES, mode & 0xff)), Words(words.as_slice())]);
+        page.row().text(word(&MEMORY_MODES, mode & 0xff)).words(words.as_slice());
     }
-    page.one("personality", Text(personality.map_or("", |domain| word(&PERSONALITIES, domain))));
+    page.one("personality").text(personality.map_or("", |domain| word(&PERSONALITIES, domain)));
 }
 
 fn word(table: &'static [(&str, u32)], number: u32) -> &'static str {
@@ -554,8 +553,4 @@ fn octal(mode: u32) -> &'static str {
 
 fn limit(limit: u64) -> &'static str {
     if limit == u64::MAX { "unlimited" } else { number(limit) }
-}
-
-fn text(string: &CStr) -> &str {
-    string.to_str().unwrap_or("?")
 }

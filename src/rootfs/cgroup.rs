@@ -12,7 +12,7 @@ use crate::sys::mount::{
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, CWD, OwnedFd, file, memory};
+use crate::sys::{AsFd, CWD, OwnedFd, file, memory, shown};
 
 /// One cgroup hierarchy of the host.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Rootfs<'_> {
                     continue;
                 }
                 bound => {
-                    let path = hierarchy.path.to_str().unwrap_or("?");
+                    let path = shown(hierarchy.path);
                     bound.map_err(|errno| Error::errno("mount the cgroup", path, errno))?;
                 }
             }

@@ -9,7 +9,7 @@ use crate::sys::file::{self, AtFlags, Dev, FileType};
 use crate::sys::mount::{MountAttr, attr, move_mount_to, open_tree_with};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, shown};
 
 impl Rootfs<'_> {
     /// Makes the plan's nodes, then the links; nothing at all in a `/dev` that is not ours.
@@ -25,7 +25,7 @@ impl Rootfs<'_> {
                     let failed = |errno| Error::errno("make the directory of the device", device.path.normal, errno);
                     let parent = self.root().parent_or_make(device.path.given).map_err(failed)?;
                     let (parent, name) = parent.ok_or_else(|| failed(Errno::INVAL))?;
-                    self.make(device, parent.as_fd(), name.to_str().unwrap_or("?"))?;
+                    self.make(device, parent.as_fd(), shown(name))?;
                 }
             }
         }
@@ -77,7 +77,7 @@ impl Rootfs<'_> {
                     file::symlinkat(target, dev, name).context("symlink", "/dev/ptmx")?;
                 }
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(Error::errno("symlink", name.to_str().unwrap_or("?"), errno)),
+                Err(errno) => return Err(Error::errno("symlink", shown(name), errno)),
             }
         }
         Ok(())
@@ -100,7 +100,7 @@ fn is_node(stat: &file::Stat, kind: FileType, dev: Dev) -> bool {
 /// A node of the host as a detached mount, checked to be the device that it is said to be. Read-only, so that its
 /// mode and owner, which are the host's, cannot be changed through it; the device itself can be written to all the same.
 pub(super) fn host_node(path: &CStr, kind: FileType, dev: Dev) -> Result<OwnedFd> {
-    let text = path.to_str().unwrap_or("?");
+    let text = shown(path);
     let attr = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
     let tree = open_tree_with(CWD, path, &attr).context("open the host's", text)?;
     let stat = file::fstat(tree.as_fd()).context("fstat", text)?;

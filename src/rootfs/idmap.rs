@@ -7,7 +7,7 @@ use crate::sys::fd::FdList;
 use crate::sys::mount::{MountAttr, attr, mount_setattr};
 use crate::sys::namespace::kind;
 use crate::sys::process::{self, Clone};
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, shown};
 
 use super::mount::failed;
 
@@ -16,7 +16,7 @@ pub(super) fn open(all: &[Ids<'_>]) -> Result<FdList> {
     let mut fds = FdList::default();
     for ids in all {
         fds.push(Some(match ids {
-            Ids::Joined(path) => file::open(path).context("open", path.to_str().unwrap_or("?"))?,
+            Ids::Joined(path) => file::open(path).context("open", shown(path))?,
             Ids::Maps(maps) => make(maps.uid.lines, maps.gid.lines)?,
         }));
     }

@@ -8,7 +8,7 @@ use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, shown, utf8};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.
@@ -51,8 +51,7 @@ impl Ground {
         let mut buffers = [[0; 4096]; 2];
         let [target, there] = &mut buffers;
         let target = file::readlinkat(source, c"", target).map_err(wrong("readlink"))?;
-        let target =
-            core::str::from_utf8(target).ok().and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
+        let target = utf8(target).and_then(memory::cstr).ok_or_else(|| wrong("readlink")(Errno::ILSEQ))?;
         let parent = self.root().parent_or_make(mount.destination.given).map_err(wrong("openat2"))?;
         let (parent, name) = parent.ok_or_else(|| failed(mount, "symlink", Errno::INVAL))?;
         match file::symlinkat(target, parent.as_fd(), name) {
@@ -290,12 +289,7 @@ fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> 
         };
         let mut buffer = [0; 256];
         let said = context.message(&mut buffer);
-        let subject = memory::format(format_args!(
-            "{}, option {}{equals}{}",
-            subject(mount),
-            key.to_str().unwrap_or("?"),
-            value.to_str().unwrap_or("?")
-        ));
+        let subject = memory::format(format_args!("{}, option {}{equals}{}", subject(mount), shown(key), shown(value)));
         Error::errno("mount", subject, errno).with_reason(said)
     })
 }

@@ -6,7 +6,7 @@ use super::Rootfs;
 use crate::error::{Context, Result};
 use crate::plan::mount::Propagation;
 use crate::sys::mount::{self, MountAttr, attr, mount_setattr, mount_setattr_at, propagation};
-use crate::sys::{AsFd, CWD, file, memory, process};
+use crate::sys::{AsFd, CWD, file, memory, process, shown, utf8};
 
 impl Rootfs<'_> {
     /// The last attributes of the root, then the change.
@@ -52,18 +52,19 @@ fn hide_host_mounts() -> Result<()> {
     const LIMIT: usize = 16 << 20;
     let table = file::open(c"/proc/self/mountinfo").context("open", "/proc/self/mountinfo")?;
     let table = file::read_to_end(table.as_fd(), LIMIT).context("read", "/proc/self/mountinfo")?;
-    let table = core::str::from_utf8(table).unwrap_or("");
-    for line in table.lines().rev() {
-        let Some((left, right)) = line.split_once(" - ") else { continue };
-        if !matches!(right.split(' ').next(), Some("proc" | "sysfs")) {
+    for line in table.split(|byte| *byte == b'\n').rev().filter_map(utf8) {
+        let mut words = line.split(' ');
+        let path = words.nth(4);
+        // The type of the file system follows a word that is a hyphen.
+        if !matches!(words.skip_while(|word| *word != "-").nth(1), Some("proc" | "sysfs")) {
             continue;
         }
-        let Some(path) = left.split(' ').nth(4).and_then(unescaped) else { continue };
+        let Some(path) = path.and_then(unescaped) else { continue };
         // Those of the container have the same names, but lie on top, where these paths do not lead.
         match mount::umount_detach(path) {
             Ok(()) | Err(crate::error::Errno::INVAL | crate::error::Errno::NOENT) => {}
             Err(errno) => {
-                return Err(crate::error::Error::errno("umount the host's", path.to_str().unwrap_or("?"), errno));
+                return Err(crate::error::Error::errno("umount the host's", shown(path), errno));
             }
         }
     }

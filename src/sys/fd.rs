@@ -13,7 +13,7 @@ pub use rustix::fs::CWD;
 
 use super::file::{Mode, OFlags};
 use super::memory::{self, Growing};
-use super::{Result, call};
+use super::{Result, call, utf8};
 
 /// A descriptor by number, without the check for -1 that `BorrowedFd::borrow_raw` makes each time.
 ///
@@ -239,7 +239,7 @@ pub fn cloexec_from(first: u32) -> Result<()> {
 fn each_open(mut f: impl FnMut(RawFd) -> Result<()>) -> Result<()> {
     let list = super::file::openat(CWD, c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     super::file::each_entry(list.as_fd(), |name, _| {
-        name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()).map_or(Ok(()), &mut f)
+        utf8(name.to_bytes()).and_then(super::natural).map_or(Ok(()), &mut f)
     })
 }
 

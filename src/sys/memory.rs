@@ -271,9 +271,18 @@ impl<'a, T: Copy> Growing<'a, T> {
     /// Appends one.
     #[inline]
     pub fn push(&mut self, item: T) {
+        self.place(item);
+    }
+
+    /// Appends one, and says where it is until there is another.
+    #[inline]
+    pub fn place(&mut self, item: T) -> &mut T {
         let place = self.items.add(size_of::<T>(), align_of::<T>()).cast::<T>();
-        // SAFETY: a place of its own for one of this type.
-        unsafe { place.write(item) };
+        // SAFETY: a place of its own for one of this type, and ours as long as `self` is borrowed.
+        unsafe {
+            place.write(item);
+            &mut *place
+        }
     }
 
     /// How many there are.

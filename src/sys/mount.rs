@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use linux_raw_sys::general::{__NR_mount_setattr, __NR_open_tree_attr, AT_EMPTY_PATH, AT_RECURSIVE};
 pub use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
-use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd, utf8};
 
 /// open_tree(2) with OPEN_TREE_CLONE: a detached copy of a mount, or of the tree of mounts below.
 ///
@@ -268,9 +268,9 @@ impl FsContext {
     #[must_use]
     pub fn message<'b>(&self, buffer: &'b mut [u8]) -> &'b str {
         let n = call("read", || rustix::io::read(self.0.as_fd(), &mut *buffer)).unwrap_or(0);
-        let text = core::str::from_utf8(&buffer[..n]).unwrap_or("");
+        let text = utf8(&buffer[..n]).unwrap_or("");
         // "e tmpfs: Bad value for 'size'": the first letter tells the kind.
-        text.get(2..).unwrap_or("").trim_end()
+        text.get(2..).unwrap_or("").trim_ascii_end()
     }
 }
 

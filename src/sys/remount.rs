@@ -10,7 +10,7 @@ use linux_raw_sys::general::{__NR_mount, MS_BIND, MS_REC, MS_REMOUNT};
 
 use super::fd::AsRawFd;
 use super::mount::{MountAttr, attr, move_mount_to};
-use super::{AsFd, BorrowedFd, CWD, Errno, Result, file, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, Result, file, memory, raw, utf8};
 
 /// MOUNT_ATTR_* by MS_* and ST_*, which have the same bits but for ST_RELATIME.
 const FLAGS: [(u64, u64); 7] = [
@@ -72,7 +72,7 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
 fn is_listed(id: u64, word: usize) -> Result<bool> {
     const LIMIT: usize = 16 << 20;
     let table = file::read_to_end(file::open(c"/proc/self/mountinfo")?.as_fd(), LIMIT)?;
-    let table = core::str::from_utf8(table).unwrap_or("");
+    let table = utf8(table).unwrap_or("");
     Ok(table.lines().any(|line| line.split(' ').nth(word).is_some_and(|number| number.parse() == Ok(id))))
 }
 

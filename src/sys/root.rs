@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use rustix::fs::ResolveFlags;
 
 use super::file::{self, Mode, OFlags};
-use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, fd::AsRawFd, memory};
+use super::{AsFd, BorrowedFd, Errno, OwnedFd, Result, call, fd::AsRawFd, memory, utf8};
 
 /// Openat2 gives EAGAIN when the tree is renamed under it; a rootfs that is never quiet is not one to start.
 const TRIES: u32 = 64;
@@ -161,7 +161,7 @@ impl<'fd> Root<'fd> {
         let mut buffer = [0; 4096];
         let target = match file::readlinkat(parent.as_fd(), name, &mut buffer) {
             Err(Errno::INVAL) => return Ok(path),
-            target => core::str::from_utf8(target?).map_err(|_| Errno::ILSEQ)?,
+            target => utf8(target?).ok_or(Errno::ILSEQ)?,
         };
         let absolute = target.starts_with('/');
         let before = if absolute { None } else { split(path).and_then(|(before, _)| before) };
@@ -182,9 +182,9 @@ fn split(path: &CStr) -> Option<(Option<&'static CStr>, &CStr)> {
     let name: &CStr = if end == bytes.len() {
         CStr::from_bytes_with_nul(&path.to_bytes_with_nul()[start..]).ok()?
     } else {
-        memory::cstr(core::str::from_utf8(name).ok()?)?
+        memory::cstr(utf8(name)?)?
     };
-    let parent = core::str::from_utf8(&bytes[..start]).ok()?;
+    let parent = utf8(&bytes[..start])?;
     let parent = if parent.trim_matches('/').is_empty() { None } else { Some(memory::cstr(parent)?) };
     Some((parent, name))
 }

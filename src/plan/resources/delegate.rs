@@ -1,7 +1,7 @@
 //! The part of the cgroup that is handed to the container's root, to make cgroups below it: on version 2, where that is
 //! safe.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use crate::host::Cgroups;
 use crate::json::Map;
 use crate::plan::namespace::Namespaces;
@@ -34,8 +34,8 @@ pub fn plan<'a>(
     if below.split('/').any(|part| matches!(part, "." | "..")) || below.starts_with('/') || below.contains(['\0', '\n'])
     {
         return Err(Error::config(
-            format_args!("annotations[{ANNOTATION:?}]"),
-            format_args!("{below:?} is not the path of a cgroup below the container's"),
+            format_args!("annotations[{}]", Quoted(ANNOTATION)),
+            format_args!("{} is not the path of a cgroup below the container's", Quoted(below)),
         ));
     }
     let owner = namespaces.maps.as_ref().and_then(|maps| Some((root_of(maps.uid.ranges)?, root_of(maps.gid.ranges)?)));

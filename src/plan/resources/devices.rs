@@ -2,7 +2,7 @@
 
 use super::{Devices, Table, missing, text, wrong};
 use crate::ebpf::{self, Kind, Rule, access};
-use crate::error::Result;
+use crate::error::{Quoted, Result};
 use crate::host::Cgroups;
 use crate::spec::DeviceRule;
 use crate::sys::memory::Growing;
@@ -78,7 +78,7 @@ fn parsed(i: usize, rule: &DeviceRule<'_>) -> Result<Rule> {
         None | Some("a" | "") => Kind::All,
         Some("b") => Kind::Block,
         Some("c") => Kind::Char,
-        Some(kind) => return Err(wrong(at("type"), format_args!("{kind:?} is not a, b or c"))),
+        Some(kind) => return Err(wrong(at("type"), format_args!("{} is not a, b or c", Quoted(kind)))),
     };
     let mut accesses = 0;
     let given = rule.access.filter(|access| !access.is_empty()).unwrap_or("rwm");
@@ -90,7 +90,7 @@ fn parsed(i: usize, rule: &DeviceRule<'_>) -> Result<Rule> {
             _ => 0,
         };
         if bit == 0 || accesses & bit != 0 {
-            return Err(wrong(at("access"), format_args!("{given:?} is not made of r, w and m")));
+            return Err(wrong(at("access"), format_args!("{} is not made of r, w and m", Quoted(given))));
         }
         accesses |= bit;
     }

@@ -1,7 +1,7 @@
 //! The fields that are a list or a map: a line for each device, page size, interface or file.
 
 use super::{File, Otherwise, Table, decimal, missing, text, within, wrong};
-use crate::error::Result;
+use crate::error::{Quoted, Result};
 use crate::json::Map;
 use crate::spec::{BlockIo, HugepageLimit, Network, Rdma};
 
@@ -116,7 +116,7 @@ impl<'a> Table<'_, 'a> {
             let at = At("hugepageLimits", i);
             let size = at.required("pageSize", hugepage.page_size)?;
             if !is_page_size(size) {
-                return Err(wrong(at.field("pageSize"), format_args!("{size:?} is not like 64KB, 2MB or 1GB")));
+                return Err(wrong(at.field("pageSize"), format_args!("{} is not like 64KB, 2MB or 1GB", Quoted(size))));
             }
             let limit = text(format_args!("{}", at.required("limit", hugepage.limit)?));
             let field = at.field("limit");
@@ -148,7 +148,7 @@ impl<'a> Table<'_, 'a> {
 
     pub(super) fn rdma(&mut self, devices: &Map<'a, Rdma>) -> Result<()> {
         for (device, rdma) in devices.iter() {
-            let field = text(format_args!("rdma[{device:?}]"));
+            let field = text(format_args!("rdma[{}]", Quoted(device)));
             word(field, device)?;
             let mut value = *device;
             for (key, limit) in [("hca_handle", rdma.hca_handles), ("hca_object", rdma.hca_objects)] {
@@ -166,7 +166,7 @@ impl<'a> Table<'_, 'a> {
 
     /// A file of version 2, named by the user. Each line is a write of its own.
     pub(super) fn unified(&mut self, file: &'a str, value: &'a str) -> Result<()> {
-        let field = text(format_args!("unified[{file:?}]"));
+        let field = text(format_args!("unified[{}]", Quoted(file)));
         if file.contains(['/', '\0']) || !file.contains('.') {
             return Err(wrong(field, format_args!("is no name of a cgroup file")));
         }
@@ -174,7 +174,7 @@ impl<'a> Table<'_, 'a> {
         if file.starts_with("cgroup.") && !file.starts_with("cgroup.max.") {
             return Err(wrong(field, format_args!("is not for a config to set")));
         }
-        value.lines().filter(|line| !line.trim().is_empty()).try_for_each(|line| self.set(field, "", file, line))
+        value.lines().filter(|line| !line.trim_ascii().is_empty()).try_for_each(|line| self.set(field, "", file, line))
     }
 }
 
@@ -194,7 +194,7 @@ fn is_page_size(size: &str) -> bool {
 /// A name that is followed by something else in a line.
 fn word(field: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        return Err(wrong(field, format_args!("{name:?} is no name")));
+        return Err(wrong(field, format_args!("{} is no name", Quoted(name))));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::weight::weight;
 use super::{File, Otherwise, Table, decimal, text, within, wrong};
-use crate::error::Result;
+use crate::error::{Quoted, Result};
 use crate::spec::{Cpu, Memory, Pids};
 use crate::sys;
 
@@ -143,7 +143,7 @@ impl<'a> Table<'_, 'a> {
         for (field, file, list) in [("cpu.cpus", "cpuset.cpus", cpu.cpus), ("cpu.mems", "cpuset.mems", cpu.mems)] {
             if let Some(list) = list.filter(|list| !list.is_empty()) {
                 if !is_list(list) {
-                    return Err(wrong(field, format_args!("{list:?} is not a list like 0-3,7")));
+                    return Err(wrong(field, format_args!("{} is not a list like 0-3,7", Quoted(list))));
                 }
                 self.set(field, file, file, list)?;
             }
@@ -160,9 +160,9 @@ impl<'a> Table<'_, 'a> {
 
 /// Whether the text is like `0-3,7`.
 fn is_list(list: &str) -> bool {
-    list.trim().split(',').all(|part| {
+    list.trim_ascii().split(',').all(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        match (sys::natural(first), sys::natural(last)) {
+        match (sys::natural::<u32>(first), sys::natural(last)) {
             (Some(first), Some(last)) => first <= last,
             _ => false,
         }
