@@ -436,7 +436,7 @@ impl<'a> Maker<'_, 'a> {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(whole);
         }
-        netdevice::move_all(plan, network.as_ref(), init.pid)?;
+        netdevice::move_all(plan, network.as_ref(), init.pid).map_err(|error| parent.last_words().unwrap_or(error))?;
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;

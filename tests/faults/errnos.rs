@@ -92,6 +92,7 @@ const TABLE: &[(&str, &[i32])] = &[
     ("setgroups", &[EPERM, ENOMEM]),
     ("sethostname", &[EPERM]),
     ("setns", &[EPERM, EINVAL, ENOMEM, ESRCH, EUSERS]),
+    ("setns(pidfd)", &[EPERM, EINVAL, ENOMEM, ESRCH, EUSERS]),
     ("setpriority", &[EACCES, EPERM, ESRCH]),
     ("setresgid", &[EPERM, EINVAL, EAGAIN]),
     ("setresuid", &[EPERM, EINVAL, EAGAIN]),
