@@ -311,9 +311,15 @@ impl Ground {
     /// Until now mount points had to be made in them.
     fn make_readonly_late(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
-        self.readonly
-            .iter()
-            .try_for_each(|tree| mount_setattr(tree, false, &readonly).context("make read-only", "a mount"))
+        let make = |tree: BorrowedFd<'_>| {
+            let made = mount_setattr(tree, false, &readonly);
+            if made.is_err() {
+                // Rather none than one that can be written to.
+                let _ = process::fchdir(tree).and_then(|()| umount_detach_cwd());
+            }
+            made.context("make read-only", "a mount")
+        };
+        self.readonly.iter().fold(Ok(()), |all, tree| all.and(make(tree)))
     }
 
     fn root(&self) -> Root<'_> {
@@ -364,10 +370,10 @@ impl Live {
     /// Makes mounts, in their order.
     ///
     /// # Errors
-    /// The kernel's, with the mount's place and destination; those before it are there then.
+    /// The kernel's, with the mount's place and destination; those before it are there then, and as they were asked for.
     pub fn mount(&mut self, mounts: &[Mount<'_>]) -> Result<()> {
-        mounts.iter().try_for_each(|mount| self.0.mount(mount).map(drop))?;
-        self.0.make_readonly_late()
+        let made = mounts.iter().try_for_each(|mount| self.0.mount(mount).map(drop));
+        made.and(self.0.make_readonly_late())
     }
 
     /// Takes away what is mounted at these places, the last one first. umount2(2) takes only paths: the current directory

@@ -426,17 +426,19 @@ impl<'a> Maker<'_, 'a> {
         drop((sources, fds, start, answer, doors, console.theirs));
         let (Some(dir), Some(init)) = (&undo.dir, &undo.init) else { return Ok(None) };
         state.pid = init.pid;
-        resctrl::enter(state.rdt, init.pid)?;
+        // What cannot be done for a process that has ended is no news: why it has is.
+        let or_last_words = |error| parent.last_words().unwrap_or(error);
+        resctrl::enter(state.rdt, init.pid).map_err(or_last_words)?;
         if let Some(maps) = maps {
-            uid_map::write(init.pid, maps, self.context.start.var("PATH"))?;
-            self.set_oom_score(init)?;
+            uid_map::write(init.pid, maps, self.context.start.var("PATH")).map_err(or_last_words)?;
+            self.set_oom_score(init).map_err(or_last_words)?;
             parent.tell(Step::Mapped, 0)?;
         }
         if let Some(late) = late {
             late.create_closed(&plan.cgroup.limits)?;
             undo.cgroup = Some(whole);
         }
-        netdevice::move_all(plan, network.as_ref(), init.pid).map_err(|error| parent.last_words().unwrap_or(error))?;
+        netdevice::move_all(plan, network.as_ref(), init.pid).map_err(or_last_words)?;
         // Before anything of the container runs, and after init has let go of it.
         exe.close();
         self.record_and_start(&mut state, dir, init, undo.hooks, &parent)?;

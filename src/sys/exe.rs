@@ -20,7 +20,7 @@ use super::fd::AsRawFd;
 use super::file;
 use super::mount::{MountAttr, attr, mount_setattr, open_tree_clone};
 use super::start::Start;
-use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, process, raw};
 
 const EXE: &core::ffi::CStr = c"/proc/self/exe";
 const PAGE: usize = 4096;
@@ -136,7 +136,10 @@ pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
         Err(Errno::INVAL) => create(flags),
         made => made,
     }?;
+    // A limit on the size of files comes with a signal, of which we would die without a word.
+    let mask = process::set_signal_mask(process::signal_set(linux_raw_sys::general::SIGXFSZ));
     while call("sendfile", || rustix::fs::sendfile(&copy, &exe, None, 1 << 30))? > 0 {}
+    process::set_signal_mask(mask);
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     call("fcntl", || rustix::fs::fcntl_add_seals(&copy, seals))?;
     let (args, env) = (start.args.as_ptr() as usize, start.env.as_ptr() as usize);

@@ -7,10 +7,11 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{__NR_mount, MS_BIND, MS_REC, MS_REMOUNT};
+use rustix::fs::{AtFlags, StatxFlags};
 
 use super::fd::AsRawFd;
 use super::mount::{MountAttr, attr, move_mount_to};
-use super::{AsFd, BorrowedFd, CWD, Errno, Result, file, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, Result, call, file, memory, raw};
 
 /// MOUNT_ATTR_* by MS_* and ST_*, which have the same bits but for ST_RELATIME.
 const FLAGS: [(u64, u64); 7] = [
@@ -39,10 +40,9 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
     if path.is_empty() {
         let number = tree.as_raw_fd();
         path = memory::cstr(memory::format(format_args!("/proc/self/fd/{number}"))).ok_or(Errno::NOMEM)?;
-        let info = memory::cstr(memory::format(format_args!("/proc/self/fdinfo/{number}"))).ok_or(Errno::NOMEM)?;
-        let mut buffer = [0; 256];
-        let info = core::str::from_utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
+        // Not by `/proc/self/fdinfo`: before Linux 5.14 its files are root's alone, for who is not dumpable.
+        let id = call("statx", || rustix::fs::statx(tree, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID))?.stx_mnt_id;
+        let id = memory::format(format_args!("{id}"));
         if !is_listed(id, 0)? {
             // What is no directory goes onto a file that is everywhere.
             move_mount_to(tree, CWD, c"/").or_else(|_| move_mount_to(tree, CWD, c"/proc/version"))?;

@@ -102,6 +102,7 @@ const TABLE: &[(&str, &[i32])] = &[
     ("socket", &[EMFILE, ENOMEM, EACCES, EAFNOSUPPORT, EPERM]),
     ("socketpair", &[EMFILE, ENOMEM]),
     ("statfs", &[EACCES, ENOSYS, EIO, EINTR]),
+    ("statx", &[EACCES, ENOMEM, EIO, ENOSYS]),
     ("symlinkat", &[ENOENT, EACCES, EPERM, ENOSPC, EROFS, ENOMEM, EIO]),
     ("umount2", &[EBUSY, EPERM, EINVAL, ENOMEM]),
     ("unlinkat", &[EACCES, EPERM, EROFS, EBUSY, EIO]),

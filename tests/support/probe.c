@@ -344,6 +344,20 @@ static void show_directory(const char *path)
     }
 }
 
+/* Who asks to be told hears that we are ready. */
+static void show_supervisor(const char *path)
+{
+    static const char ready[] = "READY=1";
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (!path || strlen(path) >= sizeof address.sun_path)
+        return;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int sent = sendto(fd, ready, sizeof ready - 1, 0, (void *)&address, sizeof address);
+    printf("supervisor %d\n", sent < 0 ? -errno : sent);
+    close(fd);
+}
+
 /* Everything about this process that a config asks for, a line each; lists of paths come by the environment. */
 static int report(char **argv, char **environment)
 {
@@ -358,6 +372,7 @@ static int report(char **argv, char **environment)
         if (fcntl(fd, F_GETFD) >= 0 && count < 64)
             open_now[count++] = fd;
     setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    show_supervisor(getenv("NOTIFY_SOCKET"));
     for (int i = 0; i < count; i++)
         printf("descriptor %d%s\n", open_now[i], isatty(open_now[i]) ? " (a terminal)" : "");
     for (; *argv; argv++)

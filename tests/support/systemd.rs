@@ -5,9 +5,10 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::host;
 
@@ -47,7 +48,11 @@ impl Systemd {
             let mut refused = false;
             for stream in listener.incoming().map_while(Result::ok) {
                 // Whoever leaves in the middle is no error of ours.
-                let _ = Connection { stream, mood, calls: &remembered, refused: &mut refused }.serve();
+                let made = Vec::new();
+                let mut connection = Connection { stream, mood, calls: &remembered, refused: &mut refused, made };
+                let _ = connection.serve();
+                let made = connection.made;
+                thread::spawn(|| collect(made));
             }
         });
         Systemd { address: format!("unix:path={}", path.display().to_string().replace(' ', "%20")), calls }
@@ -69,6 +74,8 @@ struct Connection<'a> {
     mood: Mood,
     calls: &'a Mutex<Vec<String>>,
     refused: &'a mut bool,
+    /// The cgroups of its units.
+    made: Vec<PathBuf>,
 }
 
 impl Connection<'_> {
@@ -120,6 +127,7 @@ impl Connection<'_> {
             ("StartTransientUnit", mood) => {
                 let directory = root().join(name);
                 fs::create_dir_all(&directory)?;
+                self.made.push(directory.clone());
                 if let Some((_, pids)) = arguments[2].split_once("('PIDs', <[uint32 ") {
                     fs::write(directory.join("cgroup.procs"), pids.split(']').next().unwrap_or(""))?;
                 }
@@ -195,6 +203,20 @@ impl Connection<'_> {
         message.extend(bytes);
         self.stream.write_all(&message)
     }
+}
+
+/// As systemd does with a scope without processes: whose maker has gone, and its keeper with it.
+fn collect(made: Vec<PathBuf>) {
+    for _ in 0..50 {
+        thread::sleep(Duration::from_millis(10));
+        made.iter().cloned().filter(|directory| is_empty(directory)).for_each(remove_tree);
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    let below = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    host::read(directory.join("cgroup.procs")).is_empty()
+        && below.filter(|path| path.is_dir()).all(|path| is_empty(&path))
 }
 
 fn remove_tree(directory: PathBuf) {
