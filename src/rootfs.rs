@@ -303,7 +303,8 @@ impl Ground {
         if let Some(tree) = &tree
             && mount.readonly_late
         {
-            self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
+            let copy = tree.try_clone().inspect_err(|_| detach(tree.as_fd()));
+            self.readonly.push(Some(copy.context("dup", mount.destination.normal)?));
         }
         Ok(tree)
     }
@@ -314,8 +315,7 @@ impl Ground {
         let make = |tree: BorrowedFd<'_>| {
             let made = mount_setattr(tree, false, &readonly);
             if made.is_err() {
-                // Rather none than one that can be written to.
-                let _ = process::fchdir(tree).and_then(|()| umount_detach_cwd());
+                detach(tree);
             }
             made.context("make read-only", "a mount")
         };
@@ -410,6 +410,12 @@ impl Live {
         process::fchdir(parent.as_fd())?;
         umount_detach(name)
     }
+}
+
+/// Rather no mount than one that can be written to.
+#[cold]
+fn detach(tree: BorrowedFd<'_>) {
+    let _ = process::fchdir(tree).and_then(|()| umount_detach_cwd());
 }
 
 /// A directory or an empty file in a directory of ours.

@@ -83,8 +83,12 @@ fn with_groups(t: &Sandbox, c: &Container<'_>, script: &str) -> String {
         made() {{
             strace -o {trace} -e trace=mkdirat -e inject=mkdirat:signal=STOP {runtime} --root {state} \"$@\" &
             while kill -0 $! 2>/dev/null; do
+                stopped=
+                for child in $(cat /proc/$!/task/$!/children 2>/dev/null); do
+                    ! grep -q '^State:.[tT]' /proc/$child/status 2>/dev/null || stopped=\"$stopped $child\"
+                done
                 kernel
-                for child in $(cat /proc/$!/task/$!/children 2>/dev/null); do kill -CONT $child 2>/dev/null || true; done
+                for child in $stopped; do kill -CONT $child 2>/dev/null || true; done
                 sleep 0.02
             done
             wait $!

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use jzon::{array, object};
 
 use crate::case;
-use crate::oracle::report;
+use crate::oracle::{report, settle};
 use crate::subject::Subject;
 use crate::support::{Agent, Case, Container, Mood, Need, Sandbox, Systemd, controller, eventually, read};
 
@@ -556,6 +556,8 @@ fn mounts_add(t: &Sandbox) {
     let words = ["mounts", "add", "ID", list.to_str().expect("UTF-8")];
     s.about_or_not(&words, &prepare, &|_| wrong(ADDED.len()), &|ran| {
         let said = ran.stderr();
+        // Whoever has not been waited for may still be at work.
+        settle(&|| t.processes().iter().skip(1).map(|pid| format!("process {pid}")).collect());
         // Who is killed cannot close what it has open to make a mount point in, and what cannot be closed is not there.
         if said.contains("was killed") || said.contains("make read-only") { None } else { wrong(0) }
     });

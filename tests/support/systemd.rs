@@ -44,15 +44,15 @@ impl Systemd {
         let listener = UnixListener::bind(&path).expect("bind");
         let calls = Arc::new(Mutex::new(Vec::new()));
         let remembered = calls.clone();
+        let units = Arc::new(Mutex::new(Vec::new()));
+        let (socket, made) = (path.clone(), units.clone());
+        thread::spawn(move || collect(&socket, &made));
         thread::spawn(move || {
             let mut refused = false;
             for stream in listener.incoming().map_while(Result::ok) {
                 // Whoever leaves in the middle is no error of ours.
-                let made = Vec::new();
-                let mut connection = Connection { stream, mood, calls: &remembered, refused: &mut refused, made };
-                let _ = connection.serve();
-                let made = connection.made;
-                thread::spawn(|| collect(made));
+                let mut made = units.lock().expect("units");
+                let _ = Connection { stream, mood, calls: &remembered, refused: &mut refused, made: &mut made }.serve();
             }
         });
         Systemd { address: format!("unix:path={}", path.display().to_string().replace(' ', "%20")), calls }
@@ -74,8 +74,8 @@ struct Connection<'a> {
     mood: Mood,
     calls: &'a Mutex<Vec<String>>,
     refused: &'a mut bool,
-    /// The cgroups of its units.
-    made: Vec<PathBuf>,
+    /// The cgroups of all units.
+    made: &'a mut Vec<PathBuf>,
 }
 
 impl Connection<'_> {
@@ -205,11 +205,13 @@ impl Connection<'_> {
     }
 }
 
-/// As systemd does with a scope without processes: whose maker has gone, and its keeper with it.
-fn collect(made: Vec<PathBuf>) {
-    for _ in 0..50 {
+/// What systemd does with a scope without processes, if nobody is just talking to it, for as long as its socket is there.
+fn collect(socket: &Path, made: &Mutex<Vec<PathBuf>>) {
+    while socket.exists() {
+        let units = made.lock().expect("units");
+        units.iter().filter(|directory| is_empty(directory)).cloned().for_each(remove_tree);
+        drop(units);
         thread::sleep(Duration::from_millis(10));
-        made.iter().cloned().filter(|directory| is_empty(directory)).for_each(remove_tree);
     }
 }
 
