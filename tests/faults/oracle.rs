@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use nix::libc::{EACCES, EAGAIN, EBUSY, EINVAL, EIO, ELOOP, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EXDEV};
+use nix::libc::{
+    EACCES, EAGAIN, EBUSY, EINVAL, EIO, ELOOP, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EROFS, ESRCH, EXDEV,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -129,8 +131,11 @@ type Exception = (Option<u32>, &'static str, &'static [i32], &'static [&'static 
 /// What a report may say otherwise after an errno that means something else than a failure.
 #[rustfmt::skip]
 const EXPECTED: &[Exception] = &[
-    // `create` had no NOTIFY_SOCKET, it seems.
+    // `create` had no NOTIFY_SOCKET, it seems, or init has ended.
     (None, "openat", &[ENOENT], &["supervisor ", "hook notified"]),
+    (Some(1), "pidfd_open", &[ESRCH], &["supervisor ", "hook notified"]),
+    // Once `start` has opened the fifo, init goes on, whatever becomes of who would listen to it.
+    (Some(1), "unlinkat", &[EACCES, EPERM, EROFS, EBUSY, EIO], &["supervisor "]),
     // A path that is not there needs no mask, nor to be read-only; one that root in a user namespace cannot see is not.
     (None, "openat2", &[ENOENT, EACCES], &["mount ", "access ", "entry //"]),
     (None, "newfstatat", &[ENOENT], &["mount ", "access ", "entry //"]),

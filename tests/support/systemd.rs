@@ -44,14 +44,14 @@ impl Systemd {
         let listener = UnixListener::bind(&path).expect("bind");
         let calls = Arc::new(Mutex::new(Vec::new()));
         let remembered = calls.clone();
-        let units = Arc::new(Mutex::new(Vec::new()));
-        let (socket, made) = (path.clone(), units.clone());
+        let scopes = Arc::new(Mutex::new(Vec::new()));
+        let (socket, made) = (path.clone(), scopes.clone());
         thread::spawn(move || collect(&socket, &made));
         thread::spawn(move || {
             let mut refused = false;
             for stream in listener.incoming().map_while(Result::ok) {
                 // Whoever leaves in the middle is no error of ours.
-                let mut made = units.lock().expect("units");
+                let mut made = scopes.lock().expect("scopes");
                 let _ = Connection { stream, mood, calls: &remembered, refused: &mut refused, made: &mut made }.serve();
             }
         });
@@ -74,7 +74,7 @@ struct Connection<'a> {
     mood: Mood,
     calls: &'a Mutex<Vec<String>>,
     refused: &'a mut bool,
-    /// The cgroups of all units.
+    /// The cgroups of all scopes.
     made: &'a mut Vec<PathBuf>,
 }
 
@@ -127,9 +127,9 @@ impl Connection<'_> {
             ("StartTransientUnit", mood) => {
                 let directory = root().join(name);
                 fs::create_dir_all(&directory)?;
-                self.made.push(directory.clone());
                 if let Some((_, pids)) = arguments[2].split_once("('PIDs', <[uint32 ") {
                     fs::write(directory.join("cgroup.procs"), pids.split(']').next().unwrap_or(""))?;
+                    self.made.push(directory);
                 }
                 self.job(serial, name, if let Mood::Ends(result) = mood { result } else { "done" })?;
             }
@@ -208,9 +208,9 @@ impl Connection<'_> {
 /// What systemd does with a scope without processes, if nobody is just talking to it, for as long as its socket is there.
 fn collect(socket: &Path, made: &Mutex<Vec<PathBuf>>) {
     while socket.exists() {
-        let units = made.lock().expect("units");
-        units.iter().filter(|directory| is_empty(directory)).cloned().for_each(remove_tree);
-        drop(units);
+        let scopes = made.lock().expect("scopes");
+        scopes.iter().filter(|directory| is_empty(directory)).cloned().for_each(remove_tree);
+        drop(scopes);
         thread::sleep(Duration::from_millis(10));
     }
 }
