@@ -18,6 +18,8 @@ pub struct Subject<'a> {
     /// Options that come before the verb, and variables of each command.
     options: Vec<&'static str>,
     variables: Vec<(&'static str, String)>,
+    /// The calls that it is about, if it is otherwise like others.
+    own: Option<&'static [&'static str]>,
     /// What is done before each attempt.
     before: Box<dyn Fn() + 'a>,
 }
@@ -28,7 +30,7 @@ impl<'a> Subject<'a> {
         // Whoever the runtime is run by, or becomes, has it mapped.
         let order = Order::new(t.path("order"));
         let (options, variables) = (Vec::new(), Vec::new());
-        Subject { t, c, order, witness: None, options, variables, before: Box::new(|| ()) }
+        Subject { t, c, order, witness: None, options, variables, own: None, before: Box::new(|| ()) }
     }
 
     pub fn with_witness(self, path: PathBuf) -> Subject<'a> {
@@ -43,6 +45,11 @@ impl<'a> Subject<'a> {
     pub fn with_variable(mut self, name: &'static str, value: &str) -> Subject<'a> {
         self.variables.push((name, value.to_owned()));
         self
+    }
+
+    /// It is like others but for these calls.
+    pub fn about_calls(self, own: &'static [&'static str]) -> Subject<'a> {
+        Subject { own: Some(own), ..self }
     }
 
     pub fn before(self, before: impl Fn() + 'a) -> Subject<'a> {
@@ -129,7 +136,7 @@ impl<'a> Subject<'a> {
 
     /// `run` in the foreground.
     pub fn run(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("run", options), fault);
             attempt.report = self.reported(&ran);
@@ -141,7 +148,7 @@ impl<'a> Subject<'a> {
 
     /// `create`; what becomes of it is seen when it is started.
     pub fn create(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("create", options), fault);
             if attempt.code == Some(0) {
@@ -182,7 +189,7 @@ impl<'a> Subject<'a> {
 
     /// `start` of what was created without a fault.
     pub fn start(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
             let created = self.t.spawn(&mut self.dressed(self.c.command("create", options))).wait();
             created.exits(0);
@@ -204,7 +211,7 @@ impl<'a> Subject<'a> {
 
     /// `exec` in a container that sleeps and outlives all of it.
     pub fn exec(&self, options: &[&str], words: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             if self.t.processes().is_empty() {
                 self.sleep();
             }
@@ -241,7 +248,7 @@ impl<'a> Subject<'a> {
     ) {
         let mut args: Vec<&str> = vec![words[0]];
         args.extend(words[1..].iter().map(|word| if *word == "ID" { self.c.id.as_str() } else { word }));
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             (self.before)();
             self.sleep();
             prepare();

@@ -273,7 +273,8 @@ fn with_supervisor<'a>(t: &'a Sandbox, c: Container<'a>) -> Subject<'a> {
             }
         }
     });
-    Subject::new(t, c).with_witness(witness).with_variable("NOTIFY_SOCKET", path.to_str().expect("UTF-8"))
+    let subject = Subject::new(t, c).with_variable("NOTIFY_SOCKET", path.to_str().expect("UTF-8"));
+    subject.with_witness(witness).about_calls(&["socket", "bind", "connect", "sendto", "sendmsg", "recvfrom", "poll"])
 }
 
 fn run_with_supervisor(t: &Sandbox) {
@@ -308,7 +309,8 @@ fn run_with_net_device(t: &Sandbox) {
         eventually("a pair of interfaces", || ip(&["link", "add", &one, "type", "veth", "peer", "name", &other]));
         assert!(ip(&["addr", "add", "192.0.2.5/28", "dev", &one]));
     };
-    Subject::new(t, c).before(made).run(&[]);
+    let own = &["socket", "bind", "setns", "sendto", "recvfrom"];
+    Subject::new(t, c).before(made).about_calls(own).run(&[]);
     unmade();
 }
 
@@ -317,7 +319,8 @@ fn in_scope<'a>(t: &'a Sandbox, mut c: Container<'a>) -> Subject<'a> {
     c.config["linux"].remove("cgroupsPath");
     let systemd = Systemd::start(t.path(""), Mood::Willing);
     let subject = Subject::new(t, c).with_option("--cgroup-manager=systemd");
-    subject.with_variable("DBUS_SYSTEM_BUS_ADDRESS", &systemd.address)
+    let subject = subject.with_variable("DBUS_SYSTEM_BUS_ADDRESS", &systemd.address);
+    subject.about_calls(&["socket", "connect", "clone3", "sendto", "sendmsg", "recvfrom", "recvmsg", "poll", "rmdir"])
 }
 
 fn run_in_scope(t: &Sandbox) {
