@@ -74,8 +74,8 @@ struct Connection<'a> {
     mood: Mood,
     calls: &'a Mutex<Vec<String>>,
     refused: &'a mut bool,
-    /// The cgroups of all scopes.
-    made: &'a mut Vec<PathBuf>,
+    /// The scopes that may never have a container in them.
+    made: &'a mut Vec<Made>,
 }
 
 impl Connection<'_> {
@@ -128,8 +128,9 @@ impl Connection<'_> {
                 let directory = root().join(name);
                 fs::create_dir_all(&directory)?;
                 if let Some((_, pids)) = arguments[2].split_once("('PIDs', <[uint32 ") {
-                    fs::write(directory.join("cgroup.procs"), pids.split(']').next().unwrap_or(""))?;
-                    self.made.push(directory);
+                    let keeper = pids.split(']').next().unwrap_or("").to_owned();
+                    fs::write(directory.join("cgroup.procs"), &keeper)?;
+                    self.made.push(Made { directory, keeper });
                 }
                 self.job(serial, name, if let Mood::Ends(result) = mood { result } else { "done" })?;
             }
@@ -205,20 +206,32 @@ impl Connection<'_> {
     }
 }
 
-/// What systemd does with a scope without processes, if nobody is just talking to it, for as long as its socket is there.
-fn collect(socket: &Path, made: &Mutex<Vec<PathBuf>>) {
+/// The cgroup of a scope, and the process that it was made around.
+struct Made {
+    directory: PathBuf,
+    keeper: String,
+}
+
+/// What systemd does with a scope without processes, if it never came to more than its keeper and nobody is just talking
+/// to systemd; for as long as its socket is there.
+fn collect(socket: &Path, made: &Mutex<Vec<Made>>) {
     while socket.exists() {
-        let scopes = made.lock().expect("scopes");
-        scopes.iter().filter(|directory| is_empty(directory)).cloned().for_each(remove_tree);
-        drop(scopes);
+        made.lock().expect("scopes").retain(|Made { directory, keeper }| {
+            let pids = processes(directory);
+            if pids.is_empty() {
+                remove_tree(directory.clone());
+            }
+            !pids.is_empty() && pids.lines().all(|pid| pid == keeper)
+        });
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn is_empty(directory: &Path) -> bool {
+/// All in a cgroup and below it, a line each.
+fn processes(directory: &Path) -> String {
     let below = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    host::read(directory.join("cgroup.procs")).is_empty()
-        && below.filter(|path| path.is_dir()).all(|path| is_empty(&path))
+    let below: String = below.filter(|path| path.is_dir()).map(|path| processes(&path)).collect();
+    host::read(directory.join("cgroup.procs")) + &below
 }
 
 fn remove_tree(directory: PathBuf) {
