@@ -123,7 +123,7 @@ fn set_exe(exe: BorrowedFd<'_>, start: &Start, end: usize) -> Result<()> {
 /// what we are already.
 ///
 /// # Errors
-/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, ENOMEM.
+/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, EFBIG by RLIMIT_FSIZE, with all signals blocked then; ENOMEM.
 pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
     let exe = file::open(EXE)?;
     if call("fcntl", || rustix::fs::fcntl_get_seals(&exe)).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
@@ -136,8 +136,8 @@ pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
         Err(Errno::INVAL) => create(flags),
         made => made,
     }?;
-    // A limit on the size of files comes with a signal, of which we would die without a word.
-    let mask = process::set_signal_mask(process::signal_set(linux_raw_sys::general::SIGXFSZ));
+    // A limit on the size of files is an error, of which somebody is told, and not our end by SIGXFSZ.
+    let mask = process::set_signal_mask(!0);
     while call("sendfile", || rustix::fs::sendfile(&copy, &exe, None, 1 << 30))? > 0 {}
     process::set_signal_mask(mask);
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;

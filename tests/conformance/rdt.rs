@@ -81,14 +81,12 @@ fn with_groups(t: &Sandbox, c: &Container<'_>, script: &str) -> String {
             done
         }}
         made() {{
-            strace -o {trace} -e trace=mkdirat -e inject=mkdirat:signal=STOP {runtime} --root {state} \"$@\" &
+            rm -f {trace}; strace -o {trace} -e trace=mkdirat -e inject=mkdirat:signal=STOP {runtime} --root {state} \"$@\" & going=0
             while kill -0 $! 2>/dev/null; do
-                stopped=
-                for child in $(cat /proc/$!/task/$!/children 2>/dev/null); do
-                    ! grep -q '^State:.[tT]' /proc/$child/status 2>/dev/null || stopped=\"$stopped $child\"
-                done
-                kernel
-                for child in $stopped; do kill -CONT $child 2>/dev/null || true; done
+                stopped=$(grep -c 'stopped by SIGSTOP' {trace} 2>/dev/null) || true
+                if test \"${{stopped:-0}}\" -gt $going; then
+                    kernel; kill -CONT $(cat /proc/$!/task/$!/children); going=$((going + 1))
+                fi
                 sleep 0.02
             done
             wait $!
