@@ -319,7 +319,12 @@ impl Ground {
             }
             made.context("make read-only", "a mount")
         };
-        self.readonly.iter().fold(Ok(()), |all, tree| all.and(make(tree)))
+        // All of them, whatever one of them says.
+        let mut made = Ok(());
+        for tree in self.readonly.iter() {
+            made = made.and(make(tree));
+        }
+        made
     }
 
     fn root(&self) -> Root<'_> {

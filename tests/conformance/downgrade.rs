@@ -34,7 +34,6 @@ const ERRNOS: [Errno; 2] = [Errno::ENOSYS, Errno::EPERM];
 /// The call, or all of them; how the names of tests begin; why they fail all the same.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("", "binary::", "about the file of a release"),
-    ("mount_setattr", "mounts::bind_over_the_root", "refused: what mount(2) changes is attached over that root first"),
     ("mount_setattr", "ladders::short_files", "no limit is as large as the sealed copy that is needed"),
     ("open_tree", "ladders::short_files", "no limit is as large as the sealed copy that is needed"),
     ("pidfd_open", "verbs::delete_by_regex", "what is refused for one of several containers is a warning"),
