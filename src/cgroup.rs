@@ -59,13 +59,13 @@ impl<'a> Cgroup<'a> {
     pub fn new(cgroups: Cgroups<'a>, path: &'a str) -> Result<Cgroup<'a>> {
         let mut places = Growing::new();
         if !path.is_empty() {
-            let wrong = Error::because("use cgroup", path, "not the path of a container's cgroup");
+            let wrong = || Error::because("use cgroup", path, "not the path of a container's cgroup");
             if !path.starts_with('/') || path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-                return Err(wrong);
+                return Err(wrong());
             }
             for hierarchy in cgroups.hierarchies() {
-                let mount = utf8(hierarchy.mount.to_bytes()).unwrap_or("");
-                let directory = memory::joined(&[mount, path]).ok_or(wrong)?;
+                let mount = hierarchy.mount.to_str().unwrap_or("");
+                let directory = memory::joined(&[mount, path]).ok_or_else(wrong)?;
                 places.push(Place { hierarchy, directory });
             }
         }

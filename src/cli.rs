@@ -33,8 +33,8 @@ use crate::container::{Context, Manager};
 use crate::error::{Error, Escaped, Result};
 use crate::host;
 use crate::log::Level;
+use crate::sys::memory;
 use crate::sys::start::Start;
-use crate::sys::{file, memory, utf8};
 use help::{Help, Usage, Version};
 use options::{Given, Opt, Order, invalid, parse};
 use report::Log;
@@ -83,8 +83,6 @@ pub fn main(start: &Start) -> i32 {
 }
 
 fn command(start: &Start) -> Outcome {
-    // Before anything is opened: a file of ours must not become somebody's standard error.
-    file::fill_standard().map_err(|errno| Error::errno("open", "/dev/null", errno))?;
     let words = memory::slice(start.args.len(), c"");
     for (word, given) in words.iter_mut().zip(start.args) {
         *word = given.as_cstr();

@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod beside;
+mod cgroup;
 mod child;
 mod console;
 pub mod create;
@@ -11,6 +13,7 @@ pub mod delete;
 pub mod events;
 mod exe;
 pub mod exec;
+mod fifo;
 mod filter;
 mod foreground;
 mod hooks;
@@ -18,10 +21,13 @@ pub mod id;
 pub mod kill;
 pub mod list;
 mod listener;
+mod made;
 pub mod mounts;
 mod netdevice;
 pub(crate) mod notify;
 pub mod pause;
+mod pid_file;
+mod preserved;
 pub mod process;
 pub mod ps;
 pub mod start;
@@ -31,12 +37,13 @@ pub mod update;
 
 use core::ffi::CStr;
 
-use crate::cgroup::{self, Cgroup, systemd};
+use crate::cgroup::is_frozen_by_v2;
 use crate::error::{Context as _, Result};
-use crate::host::{self, Cgroups};
+use crate::host;
 use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
-use crate::sys::{AsFd, OwnedFd, shown, socket};
+use crate::sys::{AsFd, OwnedFd, socket};
+use cgroup::{cgroup_of, remove_cgroup};
 
 /// The version of the OCI runtime specification that we follow.
 pub const SPEC_VERSION: &str = "1.3.0";
@@ -112,19 +119,6 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// Removes the container's cgroup, and its unit if systemd has made it. Whoever is still in there is killed first:
-/// systemd would ask politely, and wait.
-fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) -> Result<()> {
-    if unit.is_empty() {
-        return cgroup.remove();
-    }
-    let cgroup = cgroup.of_unit(unit)?;
-    cgroup.kill_all(process::SIGKILL)?;
-    let stopped = systemd::stop(&context.start, context.systemd_owner(), unit);
-    cgroup.remove()?;
-    stopped
-}
-
 /// A path for a message.
 fn text(path: &CStr) -> &str {
     shown(path)
@@ -140,18 +134,12 @@ fn send_pidfd(socket: &OwnedFd, word: &str, pidfd: &OwnedFd) -> Result<()> {
     socket::send_fd(socket.as_fd(), word.as_bytes(), pidfd.as_fd()).context("send", "the pidfd of the process")
 }
 
-/// The container's cgroup, as its state has it: where it is on this machine.
-fn cgroup_of<'a>(state: &state::State<'a>) -> Result<Cgroup<'a>> {
-    let cgroups = if state.cgroup_path.is_empty() { Cgroups::None } else { host::cgroups_of_both()? };
-    Cgroup::new(cgroups, state.cgroup_path)
-}
-
 /// Whether the container's processes are frozen, as init shows it, asking as little as possible: engines want to know
 /// often.
 fn is_frozen(state: &state::State<'_>, init: process::Stat) -> Result<bool> {
     match init.freezer() {
         process::Freezer::None => Ok(false),
-        process::Freezer::NoneOrV2 => Ok(cgroup::is_frozen_by_v2(state.cgroup_path)),
+        process::Freezer::NoneOrV2 => Ok(is_frozen_by_v2(state.cgroup_path)),
         process::Freezer::Any => Ok(cgroup_of(state)?.is_frozen()),
     }
 }

@@ -63,7 +63,7 @@ impl Hierarchy<'_> {
     /// Whether this tree has the controller.
     #[must_use]
     pub fn controls(&self, controller: &str) -> bool {
-        self.controllers.split([',', ' ']).any(|one| one == controller)
+        self.controllers.as_bytes().split(|byte| matches!(byte, b',' | b' ')).any(|one| one == controller.as_bytes())
     }
 }
 
@@ -76,7 +76,7 @@ const OWN: &CStr = c"/proc/self/cgroup";
 /// # Errors
 /// The kernel's, reading `/sys/fs/cgroup` or `/proc/self/cgroup`.
 pub fn cgroups() -> Result<Cgroups<'static>> {
-    arranged(|| directories().map(Some))
+    arranged(true)
 }
 
 /// The same with what version 2 controls beside version 1: three calls more.
@@ -96,19 +96,36 @@ pub fn cgroups_of_both() -> Result<Cgroups<'static>> {
     Ok(Cgroups::V1(all.finish()))
 }
 
-/// The same without looking which trees of version 1 are mounted, for somebody who will see: two calls less.
+/// The same without looking which trees of version 1 are mounted, for somebody who will see: one call less.
 ///
 /// # Errors
 /// As with `cgroups`.
 pub fn cgroups_mounted_or_not() -> Result<Cgroups<'static>> {
-    arranged(|| Ok(None))
+    arranged(false)
 }
 
-fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Result<Cgroups<'static>> {
+fn arranged(looks: bool) -> Result<Cgroups<'static>> {
+    let own = match text(OWN) {
+        // A kernel that has none.
+        Err(error) if error.is(Errno::NOENT) => return Ok(Cgroups::None),
+        own => own?,
+    };
+    let of_version_1 = |directories| match hierarchies(own, directories) {
+        [] => Cgroups::None,
+        found => Cgroups::V1(found),
+    };
+    // If version 1 is anywhere, it is most likely here, and is to be looked at anyway.
+    if looks && !lines(own).all(|line| line.is_unified()) {
+        let names = directories()?;
+        // Otherwise this is a cgroup itself.
+        if !names.lines().any(|name| name == "cgroup.procs") {
+            return Ok(of_version_1(Some(names)));
+        }
+    }
     match file::fs_type_at(CGROUP) {
         Ok(magic::CGROUP2) => {
-            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_ascii_end();
-            let own_path = lines(text(OWN)?).find(|line| line.is_unified()).map_or("/", |line| line.path);
+            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
+            let own_path = lines(own).find(|line| line.is_unified()).map_or("/", |line| line.path);
             Ok(Cgroups::V2(memory::keep(Hierarchy {
                 controllers,
                 directory: c"",
@@ -117,10 +134,8 @@ fn arranged(directories: impl FnOnce() -> Result<Option<&'static str>>) -> Resul
                 unified: true,
             })))
         }
-        Ok(magic::TMPFS) => {
-            let found = hierarchies(text(OWN)?, directories()?);
-            Ok(if found.is_empty() { Cgroups::None } else { Cgroups::V1(found) })
-        }
+        Ok(magic::TMPFS) if looks => directories().map(|names| of_version_1(Some(names))),
+        Ok(magic::TMPFS) => Ok(of_version_1(None)),
         Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
         Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
     }
@@ -206,15 +221,16 @@ pub fn security() -> Security {
 /// is not ours to use.
 fn directories() -> Result<&'static str> {
     let mut names = Growing::new();
-    file::open(CGROUP)
-        .and_then(|dir| {
-            file::each_entry(dir.as_fd(), |name, _| {
-                name.to_bytes().iter().chain(b"\n").for_each(|byte| names.push(*byte));
-                Ok::<(), Errno>(())
-            })
-        })
-        .context("read directory", "/sys/fs/cgroup")?;
-    Ok(utf8(names.finish()).unwrap_or(""))
+    let dir = match file::open(CGROUP) {
+        Err(Errno::NOENT) => return Ok(""),
+        dir => dir.context("open", "/sys/fs/cgroup")?,
+    };
+    file::each_kernel_entry(dir.as_fd(), |name, _| {
+        name.to_bytes().iter().chain(b"\n").for_each(|byte| names.push(*byte));
+        Ok::<(), Errno>(())
+    })
+    .context("read directory", "/sys/fs/cgroup")?;
+    Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
 }
 
 /// A small file of the kernel's.

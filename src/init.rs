@@ -53,6 +53,8 @@ pub struct Inherited<'a> {
     pub answer: Option<OwnedFd>,
     /// Runs hooks, if there are any.
     pub hooks: Option<Runner<'a>>,
+    /// Whether the caller has no id but root's.
+    pub is_root: bool,
     /// The signal mask that the caller had.
     pub signal_mask: process::SignalSet,
 }
@@ -74,7 +76,8 @@ fn orphaned() -> ! {
 
 /// Through the doors that the runtime opened, or through those that we opened ourselves.
 fn enter_cgroups(theirs: Option<&Doors<'_>>, ours: Option<&Doors<'_>>) -> Result<()> {
-    [theirs, ours].into_iter().flatten().try_for_each(Doors::enter)
+    theirs.map_or(Ok(()), Doors::enter)?;
+    ours.map_or(Ok(()), Doors::enter)
 }
 
 /// A line may move only together with its reason.
@@ -181,9 +184,11 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         }
         None => None,
     };
-    rootfs.mask()?;
-    rootfs.make_readonly()?;
+    rootfs.protect()?;
     rootfs.make_directory(plan.process.cwd);
+    // Each takes new credentials, and the kernel keeps the old ones for a while. After the hooks of the container's
+    // creation, which are executed with all capabilities.
+    identity::drop_bounding(&plan.process)?;
     // Before the last steps: what we took so far is not charged to the container's limits.
     if !early {
         enter_cgroups(theirs.as_ref(), doors.as_ref())?;
@@ -203,10 +208,11 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     drop((rootfs, doors, theirs, labels));
     sys::fd::close_dropped();
 
-    become_user(&plan.process, &inherited.link, user_namespace, terminal.as_ref())?;
+    let is_root = inherited.is_root && !user_namespace;
+    become_user(&plan.process, &inherited.link, user_namespace, is_root, terminal.as_ref())?;
     exec::keep_descriptors(plan.preserve_fds)?;
     // Looked up before `create` returns, so that a missing program is its failure, and by the user who executes it.
-    let program = exec::find(&plan.process)?;
+    let program = exec::program(&plan.process, inherited.start.is_none() && inherited.hooks.is_none())?;
     let args = process::Vector::new(plan.process.args);
     let env = exec::environment(&plan.process, home);
 
@@ -228,7 +234,13 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
 
 /// Gives up what is the runtime's: limits, ids, capabilities, the caller's terminal; and goes where the process starts.
 /// The root is the container's, and we are in it.
-fn become_user(planned: &Process<'_>, link: &Child, user_namespace: bool, terminal: Option<&OwnedFd>) -> Result<()> {
+fn become_user(
+    planned: &Process<'_>,
+    link: &Child,
+    user_namespace: bool,
+    is_root: bool,
+    terminal: Option<&OwnedFd>,
+) -> Result<()> {
     identity::give_standard_streams(planned, user_namespace)?;
     identity::set_limits(planned)?;
     scheduling::set_own(&planned.scheduling)?;
@@ -236,7 +248,7 @@ fn become_user(planned: &Process<'_>, link: &Child, user_namespace: bool, termin
     // The root we are in already.
     let cwd = planned.cwd;
     let entered = if cwd == c"/" { Ok(()) } else { process::chdir(cwd) };
-    identity::drop_privileges(planned, link)?;
+    identity::drop_privileges(planned, link, is_root)?;
     if let Some(terminal) = terminal {
         // Only after the last warning, which is the caller's to hear, not the container's.
         console::become_standard(terminal)?;

@@ -14,6 +14,7 @@ mod mask;
 mod mount;
 mod pivot;
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Error, Result};
@@ -22,8 +23,8 @@ use crate::plan::{Path, Plan};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::mount::{
-    MountAttr, attr, mount_setattr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_clone,
-    open_tree_clone_nofollow, propagation, umount_detach, umount_detach_cwd,
+    MountAttr, attr, mount_setattr, mount_setattr_at, move_mount, move_mount_to, namespace_is_ours, open_tree_attr,
+    open_tree_clone, open_tree_clone_nofollow, propagation, umount_detach, umount_detach_cwd,
 };
 use crate::sys::namespace::kind;
 use crate::sys::root::{Make, Root};
@@ -35,6 +36,8 @@ pub use cgroup::Hierarchy;
 pub struct Sources {
     /// The rootfs, as a detached tree.
     root: OwnedFd,
+    /// Whether it is cut off from the host already.
+    is_cut: bool,
     binds: Binds,
 }
 
@@ -59,9 +62,22 @@ impl Sources {
     /// A source that does not exist or cannot be opened.
     pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
         let path = plan.root.path;
-        let root = open_tree_clone(bundle, path, true).map_err(|errno| open_failed(shown(path), errno))?;
-        Ok(Sources { root, binds: Binds::open(&plan.mounts, bundle)? })
+        let (root, is_cut) = match open_tree_attr(bundle, path, true, &cut(plan)) {
+            Ok(root) => (Ok(root), true),
+            Err(_) => (open_tree_clone(bundle, path, true), false),
+        };
+        let root = root.map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        Ok(Sources { root, is_cut, binds: Binds::open(&plan.mounts, bundle)? })
     }
+}
+
+/// What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
+fn cut(plan: &Plan<'_>) -> MountAttr {
+    let propagation = match plan.root.propagation.kind {
+        propagation::SLAVE => propagation::SLAVE,
+        _ => propagation::PRIVATE,
+    };
+    MountAttr { propagation, ..MountAttr::default() }
 }
 
 impl Binds {
@@ -141,9 +157,15 @@ struct Ground {
     /// Where paths are resolved.
     root: OwnedFd,
     binds: Binds,
-    /// `/dev` and `/proc`, if they are file systems that we have made: nothing of an image can lie in wait there.
+    /// `/dev`, `/proc` and `/sys`, if they are file systems that we have made: nothing of an image can lie in wait there.
     dev: Option<OwnedFd>,
     proc: Option<OwnedFd>,
+    sys: Option<OwnedFd>,
+    /// Whether `dev` is the current directory.
+    in_dev: Cell<bool>,
+    /// Whether something was attached where a path of the image led, or in those two: a name in our `/proc` or `/sys` may
+    /// not be the kernel's any more.
+    strayed: Cell<bool>,
     /// What becomes read-only at the end.
     readonly: FdList,
 }
@@ -172,12 +194,7 @@ impl<'a> Rootfs<'a> {
     /// # Errors
     /// The kernel's.
     pub fn attach(plan: &'a Plan<'a>, sources: Sources, place: Option<OwnedFd>) -> Result<Rootfs<'a>> {
-        // What we mount must never reach the host; what the host mounts reaches us only if the config wants that.
-        let cut = match plan.root.propagation.kind {
-            propagation::SLAVE => propagation::SLAVE,
-            _ => propagation::PRIVATE,
-        };
-        let cut = MountAttr { propagation: cut, ..MountAttr::default() };
+        let cut = cut(plan);
         if plan.namespaces.new & kind::MOUNT != 0 {
             namespace_is_ours();
         }
@@ -189,14 +206,13 @@ impl<'a> Rootfs<'a> {
             Some(place) => move_mount(sources.root.as_fd(), place.as_fd()),
         }
         .context("move_mount", "the rootfs")?;
-        mount_setattr_at(sources.root.as_fd(), c"", true, &cut).context("mount_setattr", "the rootfs")?;
-        Ok(Rootfs {
-            plan,
-            ground: Ground::new(sources.root, sources.binds),
-            in_its_place: place.is_some(),
-            private_proc: None,
-            foreign_dev: false,
-        })
+        if !sources.is_cut {
+            mount_setattr(sources.root.as_fd(), true, &cut).context("mount_setattr", "the rootfs")?;
+        }
+        let ground = Ground::new(sources.root, sources.binds);
+        // In a namespace of others anybody may mount something.
+        ground.strayed.set(plan.namespaces.new & kind::MOUNT == 0);
+        Ok(Rootfs { plan, ground, in_its_place: place.is_some(), private_proc: None, foreign_dev: false })
     }
 
     /// Takes back what `Sources::open` may have had to allow itself.
@@ -232,7 +248,8 @@ impl<'a> Rootfs<'a> {
             match mount.role {
                 Role::Root => {
                     // Everything before is below it now.
-                    (self.ground.dev, self.ground.proc, self.foreign_dev) = (None, None, false);
+                    (self.ground.dev, self.ground.proc, self.ground.sys) = (None, None, None);
+                    self.foreign_dev = false;
                     if let Some(tree) = tree {
                         self.ground.root = tree;
                     }
@@ -240,9 +257,10 @@ impl<'a> Rootfs<'a> {
                 Role::Dev => {
                     self.foreign_dev = matches!(mount.what, What::Bind { .. });
                     self.ground.dev = tree.filter(|_| ours && !mount.copy_up);
-                    self.ground.go_to_dev()?;
+                    self.ground.in_dev.set(false);
                 }
                 Role::Proc => self.ground.proc = tree.filter(|_| ours),
+                Role::Sys => self.ground.sys = tree.filter(|_| is_sysfs(mount)),
                 Role::Other => {}
             }
         }
@@ -276,8 +294,9 @@ impl<'a> Rootfs<'a> {
     /// The kernel's.
     pub fn mount_console(&self, terminal: BorrowedFd<'_>) -> Result<()> {
         let tree = open_tree_clone(terminal, c"", false).context("open_tree", "the container's terminal")?;
-        let place = self.place(&Path { given: c"/dev/console", normal: "/dev/console" }, Make::File)?;
-        place.attach(tree.as_fd()).context("move_mount", "/dev/console")
+        let path = Path { given: c"/dev/console", normal: "/dev/console" };
+        let place = self.place(&path, Make::File)?;
+        self.ground.attach(tree.as_fd(), &place, &path).context("move_mount", "/dev/console")
     }
 
     fn place(&self, path: &Path<'_>, make: Make) -> Result<Place<'_>> {
@@ -287,14 +306,18 @@ impl<'a> Rootfs<'a> {
 
 impl Ground {
     fn new(root: OwnedFd, binds: Binds) -> Ground {
-        Ground { root, binds, dev: None, proc: None, readonly: FdList::default() }
+        let (in_dev, strayed) = (Cell::new(false), Cell::new(false));
+        Ground { root, binds, dev: None, proc: None, sys: None, in_dev, strayed, readonly: FdList::default() }
     }
 
     /// Makes one of any kind but the cgroups, which only init can find; its root, if it is at hand.
     fn mount(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
         let tree = match mount.what {
             What::Bind { link, .. } => self.bind(mount, link)?,
-            What::Remount { data } => Some(self.remount(mount, data)?),
+            What::Remount { data } => {
+                self.strayed.set(true);
+                Some(self.remount(mount, data)?)
+            }
             _ => self.filesystem(mount)?,
         };
         if let Some(tree) = &tree
@@ -317,22 +340,41 @@ impl Ground {
         Root::new(self.root.as_fd())
     }
 
-    /// To the `/dev` of our making, if there is one yet: where `mount::at_once` works.
-    fn go_to_dev(&self) -> Result<()> {
-        self.dev.as_ref().map_or(Ok(()), |dev| process::fchdir(dev.as_fd()).context("fchdir", "/dev"))
+    /// To the `/dev` of our making, if there is one: where `mount::at_once` works.
+    fn go_to_dev(&self) -> Result<(), Errno> {
+        match &self.dev {
+            Some(dev) if !self.in_dev.replace(true) => process::fchdir(dev.as_fd()),
+            _ => Ok(()),
+        }
     }
 
-    /// A path that is a mere name in the `/dev` or `/proc` that we have made.
+    /// To another directory.
+    fn leave_dev(&self, other: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.in_dev.set(false);
+        process::fchdir(other)
+    }
+
+    /// A path that is a mere name in the `/dev`, `/proc` or `/sys` that we have made.
     fn in_ours(&self, path: &str) -> Option<(BorrowedFd<'_>, &'static CStr)> {
-        let (directory, name) = match (path.strip_prefix("/dev/"), path.strip_prefix("/proc/")) {
-            (Some(name), _) => (self.dev.as_ref()?, name),
+        let (top, name) = path.strip_prefix('/')?.split_once('/')?;
+        let directory = match (top, name) {
             // These are links.
-            (_, Some("self" | "thread-self" | "net" | "mounts")) => return None,
-            (_, Some(name)) => (self.proc.as_ref()?, name),
-            _ => return None,
+            ("proc", "self" | "thread-self" | "net" | "mounts") | (_, "" | "." | "..") => None,
+            ("dev", _) => self.dev.as_ref(),
+            ("proc", _) => self.proc.as_ref(),
+            ("sys", _) => self.sys.as_ref(),
+            _ => None,
         };
-        let plain = !matches!(name, "" | "." | "..") && !name.contains('/');
-        if plain { Some((directory.as_fd(), memory::cstr(name)?)) } else { None }
+        if name.contains('/') { None } else { Some((directory?.as_fd(), memory::cstr(name)?)) }
+    }
+
+    /// Attaches a tree.
+    fn attach(&self, tree: BorrowedFd<'_>, place: &Place<'_>, path: &Path<'_>) -> Result<(), Errno> {
+        let in_kernels = path.normal.starts_with("/proc/") || path.normal.starts_with("/sys/");
+        if in_kernels || matches!(place, Place::At(_)) {
+            self.strayed.set(true);
+        }
+        place.attach(tree)
     }
 
     /// Where a mount or a file of ours goes, made if it is missing.
@@ -401,6 +443,10 @@ impl Live {
         process::fchdir(parent.as_fd())?;
         umount_detach(name)
     }
+}
+
+fn is_sysfs(mount: &Mount<'_>) -> bool {
+    matches!(mount.what, What::Filesystem { fs, .. } if fs == c"sysfs")
 }
 
 /// A directory or an empty file in a directory of ours.

@@ -2,18 +2,15 @@
 
 use core::ffi::CStr;
 
-use heapless::Vec;
-
 use super::device::Guard;
 use super::{Cgroup, Context, Errno, Error, Place, Result, number};
 use crate::debug;
 use crate::plan::resources::delegate::Delegation;
 use crate::plan::resources::{self, COUNTED, Limits, Write};
+use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, memory, utf8};
-
-/// The kernel has 14 controllers; the rest is for named hierarchies.
-const MOST: usize = 32;
+use crate::sys::memory::{self, Growing};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
 
 /// What is handed over on kernels that do not say.
 const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
@@ -21,10 +18,16 @@ const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\
 /// Open doors into a cgroup. They close when this is dropped; in the child, when it becomes another program.
 pub struct Doors<'a> {
     birthplace: Option<(OwnedFd, Place<'a>)>,
-    tasks: Vec<(OwnedFd, Place<'a>), MOST>,
+    /// Of version 1, and where they lead.
+    tasks: FdList,
+    places: Growing<'a, Place<'a>>,
 }
 
-impl Doors<'_> {
+impl<'a> Doors<'a> {
+    fn none() -> Doors<'a> {
+        Doors { birthplace: None, tasks: FdList::default(), places: Growing::new() }
+    }
+
     /// The directory for CLONE_INTO_CGROUP, where there is a version 2.
     #[must_use]
     pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
@@ -40,8 +43,8 @@ impl Doors<'_> {
     /// # Errors
     /// The kernel's.
     pub fn enter(&self) -> Result<()> {
-        for (tasks, place) in &self.tasks {
-            file::write(tasks.as_fd(), b"0").map_err(|errno| refused(place, errno))?;
+        for (tasks, place) in self.tasks.iter().zip(self.places.as_slice()) {
+            file::write(tasks, b"0").map_err(|errno| refused(place, errno))?;
         }
         Ok(())
     }
@@ -84,7 +87,7 @@ impl<'a> Cgroup<'a> {
     /// # Errors
     /// The cgroup is in use or frozen; a limit is refused; the kernel's.
     pub fn create(&self, plan: &resources::Cgroup<'_>) -> Result<Doors<'a>> {
-        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        let mut doors = Doors::none();
         self.build(plan.limits.writes, |place, new| {
             self.open_door(place, &mut doors)?;
             if let (Some(directory), Some(devices)) = (doors.birthplace(), &plan.limits.devices) {
@@ -112,9 +115,9 @@ impl<'a> Cgroup<'a> {
     }
 
     fn build(&self, writes: &[Write<'_>], each: impl FnMut(&Place<'a>, bool) -> Result<()>) -> Result<()> {
-        let mut made = Vec::new();
+        let mut made = Growing::new();
         self.try_build(writes, &mut made, each).inspect_err(|_| {
-            for directory in &made {
+            for directory in made.as_slice() {
                 let _ = file::rmdirat(CWD, directory);
             }
         })
@@ -123,7 +126,7 @@ impl<'a> Cgroup<'a> {
     fn try_build(
         &self,
         writes: &[Write<'_>],
-        made: &mut Vec<&'static CStr, MOST>,
+        made: &mut Growing<'_, &'static CStr>,
         mut each: impl FnMut(&Place<'a>, bool) -> Result<()>,
     ) -> Result<()> {
         for place in self.places {
@@ -133,8 +136,7 @@ impl<'a> Cgroup<'a> {
             }
             let new = self.make(place)?;
             if new {
-                // There are not more places than doors, of which one too many is an error.
-                let _ = made.push(place.directory);
+                made.push(place.directory);
             }
             self.is_fit(place, new)?;
             if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
@@ -155,7 +157,7 @@ impl<'a> Cgroup<'a> {
     /// # Errors
     /// The kernel's.
     pub fn open_all(&self) -> Result<Doors<'a>> {
-        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        let mut doors = Doors::none();
         self.places.iter().try_for_each(|place| self.open_door(place, &mut doors))?;
         Ok(doors)
     }
@@ -167,7 +169,7 @@ impl<'a> Cgroup<'a> {
     /// # Errors
     /// The kernel's; that there is no such cgroup at all, or that no hierarchy has the one below.
     pub fn open_below(&self, below: Option<&str>) -> Result<Doors<'a>> {
-        let mut doors = Doors { birthplace: None, tasks: Vec::new() };
+        let mut doors = Doors::none();
         let mut missing = below.filter(|_| !self.places.is_empty());
         for place in self.places {
             if let Some(below) = below {
@@ -186,7 +188,7 @@ impl<'a> Cgroup<'a> {
                 other => other?,
             }
         }
-        if !self.places.is_empty() && doors.birthplace.is_none() && doors.tasks.is_empty() {
+        if !self.places.is_empty() && doors.birthplace.is_none() && doors.places.is_empty() {
             return Err(Error::errno("enter cgroup", self.path, Errno::NOENT));
         }
         if let Some(below) = missing {
@@ -251,7 +253,9 @@ impl<'a> Cgroup<'a> {
         }
         let tasks = file::openat(CWD, place.file("tasks"), OFlags::WRONLY, Mode::empty())
             .context_with("open", format_args!("{}/tasks", place.name()))?;
-        doors.tasks.push((tasks, *place)).map_err(|_| Error::because("enter cgroup", self.path, "over 32 hierarchies"))
+        doors.tasks.push(Some(tasks));
+        doors.places.push(*place);
+        Ok(())
     }
 
     /// The paths above this one, from the top, without the root.

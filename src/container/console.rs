@@ -4,9 +4,19 @@
 
 use core::ffi::CStr;
 
-use super::text;
+use super::{CreateRequest, text};
 use crate::error::{Context as _, Error, Result};
+use crate::plan::Plan;
 use crate::sys::{AsFd, OwnedFd, socket};
+
+/// Whether there is somebody who could get it.
+pub(super) fn check(plan: &Plan<'_>, request: &CreateRequest, is_only_created: bool) -> Result<()> {
+    if plan.process.terminal.is_none() || request.console_socket.is_some() || !(is_only_created || request.detach) {
+        return Ok(());
+    }
+    let with = if is_only_created { "create" } else { "--detach" };
+    Err(Error::says(format_args!("use --console-socket with {with} when a terminal is used")))
+}
 
 /// Who gets the terminal's other side: the caller's socket, or we ourselves.
 pub(super) struct Console {

@@ -5,8 +5,7 @@
 
 use core::ffi::CStr;
 
-use super::create::{absolute, listen_fds};
-use super::{CreateRequest, Manager, notify, text};
+use super::{CreateRequest, Manager, notify, preserved, text};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
@@ -14,7 +13,7 @@ use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::spec;
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, process};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;
@@ -25,7 +24,7 @@ const CONFIG_LIMIT: usize = 64 << 20;
 /// Whatever is wrong with the config.
 pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool) -> Result<&'static str> {
     let bundle = open_bundle(request)?;
-    let decided = decide(context, request, bundle.as_fd(), listen_fds(context)?)?;
+    let decided = decide(context, request, bundle.as_fd(), preserved::listen_fds(context)?)?;
     Ok(show(context, decided.plan, &decided.place, as_json))
 }
 
@@ -149,4 +148,25 @@ fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&
         Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
         config => config.context("read", text(path)),
     }
+}
+
+/// An absolute path, for the state.
+pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
+    let path = text(path);
+    if path.starts_with('/') {
+        return Ok(path);
+    }
+    let mut buffer = [0; 4096];
+    let cwd = process::getcwd(&mut buffer).context("getcwd", "")?;
+    let cwd = core::str::from_utf8(cwd).unwrap_or("/");
+    Ok(match path {
+        "." => memory::text(cwd),
+        path => memory::format(format_args!("{}/{path}", cwd.trim_end_matches('/'))),
+    })
+}
+
+/// The same of the root file system.
+pub(super) fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
+    let root = root.to_str().unwrap_or("?");
+    if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
 }

@@ -8,18 +8,18 @@ use super::Context;
 use crate::debug;
 use crate::error::{Context as _, Errno, Result};
 use crate::sys::errno::describe;
-use crate::sys::{OwnedFd, exe};
+use crate::sys::{OwnedFd, exe, fd};
 
-/// Keeps the mount that we run from, as long as it is open.
+/// Keeps the mount that we run from, as long as it is open. Once it is closed nobody can make the mount writable again, so
+/// that comes before anybody in a container can look at a process of ours. The kernel waits for a grace period then: a
+/// tenth of a millisecond, or more on a busy machine.
 pub(super) struct Protected(Option<OwnedFd>);
 
 impl Protected {
-    /// From then on nobody can make the mount writable again, so this comes before anybody in a container can look at
-    /// a process of ours. The kernel waits for a grace period: a tenth of a millisecond, or more on a busy machine.
-    pub(super) fn close(&mut self) {
-        if let Some(mount) = self.0.take() {
-            mount.close();
-        }
+    /// Closes it now, and with it whatever else was dropped.
+    pub(super) fn close(self) {
+        drop(self.0);
+        fd::close_dropped();
     }
 }
 

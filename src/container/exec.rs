@@ -12,12 +12,11 @@ use core::ffi::CStr;
 
 use super::child::{Between, Spawned, follow, go_between, in_between};
 use super::console::{Console, receive_master};
-use super::create::{check_preserved, listen_fds, write_pid_file};
 use super::exe;
 use super::foreground::{self, Init};
 use super::process::{Freezer, SIGKILL, Stat};
 use super::state::{Lock, State, StateDir, Status};
-use super::{connect_for_pidfd, filter, listener, send_pidfd};
+use super::{connect_for_pidfd, filter, listener, pid_file, preserved, send_pidfd};
 use crate::cgroup::{Cgroup, Doors};
 use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::host::{self, Cgroups};
@@ -62,8 +61,8 @@ pub struct ExecRequest {
 /// # Errors
 /// If the container does not run; whatever is wrong with the request or fails on the way. Then nothing was executed.
 pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
-    let listen_fds = listen_fds(context)?;
-    let preserve_fds = check_preserved(request.preserve_fds, listen_fds)?;
+    let listen_fds = preserved::listen_fds(context)?;
+    let preserve_fds = preserved::check(request.preserve_fds, listen_fds)?;
     fd::cloexec_from(3 + preserve_fds).context("close_range", "inherited descriptors")?;
     // The container sees the process as soon as there is one.
     exe::protect(context)?.close();
@@ -103,13 +102,13 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
         planned.terminal = Some(foreground::caller_size());
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
-    let rootless = context.start.euid != 0;
-    let adding = Adding { id: request.id, state, planned, cgroup, rootless };
+    let (rootless, is_root) = (context.start.euid != 0, context.start.is_root);
+    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless, is_root };
     let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {
         if let Some(path) = request.pid_file {
-            write_pid_file(path, added.pid)?;
+            pid_file::write(path, added.pid)?;
         }
         if let Some(socket) = &pidfd_socket {
             send_pidfd(socket, "setns", &added.pidfd)?;
@@ -180,6 +179,8 @@ struct Adding<'s> {
     cgroup: Cgroup<'static>,
     /// Whether the caller is not root.
     rootless: bool,
+    /// Whether he has no id but root's.
+    is_root: bool,
 }
 
 impl Adding<'_> {
@@ -200,7 +201,8 @@ impl Adding<'_> {
                 // Closed with all that is not wanted inside, before anything is joined.
                 drop(link);
                 let user_namespace = namespaces & kind::USER != 0;
-                let entering = Entering { way, user_namespace, console, preserve_fds, ignored, signal_mask };
+                let is_root = self.is_root;
+                let entering = Entering { way, user_namespace, is_root, console, preserve_fds, ignored, signal_mask };
                 enter::main(self.planned, &theirs, entering)
             }
             Spawned::Runtime { pid, pidfd } => {

@@ -31,7 +31,7 @@ pub enum Change {
 /// # Errors
 /// As `exe::protect`.
 pub fn begin(context: &Context) -> Result<()> {
-    exe::protect(context).map(|mut exe| exe.close())
+    exe::protect(context).map(exe::Protected::close)
 }
 
 /// Does it, once `begin` has been called; `document` is what the list is called in errors. A container may be paused

@@ -5,7 +5,7 @@
 
 use crate::error::{Context as _, Error, Result};
 pub use crate::sys::process::SIGKILL;
-use crate::sys::{self, AsFd, BorrowedFd, Errno, OwnedFd, file, memory, process, time, utf8};
+use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, process, time};
 
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;
@@ -180,6 +180,16 @@ impl Process {
             Err(errno) => Err(errno).context_with("wait for", format_args!("process {}", self.pid)),
         }
     }
+}
+
+/// Writes to a file of a process in the host's procfs.
+pub(super) fn put_proc(pid: i32, name: &str, value: &str) -> Result<()> {
+    let path = memory::format(format_args!("/proc/{pid}/{name}"));
+    let write = || {
+        let path = memory::cstr(path).ok_or(Errno::INVAL)?;
+        file::put(CWD, path, value.as_bytes())
+    };
+    write().context("write", path)
 }
 
 #[cfg(test)]

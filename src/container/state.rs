@@ -272,10 +272,10 @@ impl StateDir {
         self.lock.set(Lock::None);
     }
 
-    /// In init, which shares the lock, but must not keep it when the runtime dies.
-    pub fn close(self) {
-        self.dir.close();
-        self.root.close();
+    /// The container's name.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        self.id
     }
 
     /// The directory, for the other files in it.
@@ -284,13 +284,27 @@ impl StateDir {
         self.dir.as_fd()
     }
 
+    /// Remembers a state where none is yet. A page is written in one piece: readers see it, or a file that is empty.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn begin(&self, state: &State<'_>) -> Result<()> {
+        const PAGE: usize = 4096;
+        let text = state.json();
+        if text.len() > PAGE {
+            return self.write(state);
+        }
+        create(self.fd(), STATE)
+            .and_then(|new| file::write_all(new.as_fd(), text.as_bytes()))
+            .context("write state of container", self.id)
+    }
+
     /// Remembers the state. Whoever is killed in the middle leaves the old one.
     ///
     /// # Errors
     /// The kernel's.
     pub fn write(&self, state: &State<'_>) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
-        file::openat(self.fd(), STATE_NEW, flags, Mode::from_raw_mode(0o600))
+        create(self.fd(), STATE_NEW)
             .and_then(|new| file::write_all(new.as_fd(), state.json().as_bytes()))
             .and_then(|()| file::renameat(self.fd(), STATE_NEW, STATE))
             .context("write state of container", self.id)
@@ -305,6 +319,8 @@ impl StateDir {
         let mut buffer = [0; 8192];
         // A file that does not fill the buffer was read to its end.
         let text = match open().and_then(|file| file::read(file.as_fd(), &mut buffer)) {
+            // Just begun.
+            Ok(0) => return Ok(None),
             Ok(n) if n < buffer.len() => Ok(&*memory::copy(&buffer[..n])),
             Ok(_) => open().and_then(|file| file::read_to_end(file.as_fd(), STATE_MAX)),
             Err(Errno::NOENT) => return Ok(None),
@@ -379,7 +395,8 @@ impl StateDir {
         }
     }
 
-    /// Removes the directory with all that is in it; for whoever holds the exclusive lock.
+    /// Removes the directory with all that is in it; for whoever holds the exclusive lock, which ends with the descriptor:
+    /// who waits for it will see that the container is gone.
     ///
     /// # Errors
     /// The kernel's.
@@ -395,8 +412,6 @@ impl StateDir {
             }
             other => other,
         };
-        // Whoever waits for the lock shall see now that the container is gone.
-        self.dir.close();
         removed.context("remove state of container", self.id)
     }
 }
@@ -422,6 +437,12 @@ fn empty(dir: BorrowedFd<'_>, depth: Depth) -> core::result::Result<(), Errno> {
             removed => removed,
         }
     })
+}
+
+/// Makes a file, empty if it is there already.
+fn create(dir: BorrowedFd<'_>, name: &CStr) -> core::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+    file::openat(dir, name, flags, Mode::from_raw_mode(0o600))
 }
 
 /// Opens a directory to read it, never through a link.

@@ -3,7 +3,7 @@
 
 use core::ffi::CStr;
 
-use super::create::put_proc;
+use super::process::put_proc;
 use crate::error::{Context, Error, Result};
 use crate::plan::namespace::{By, Map, Maps};
 use crate::sys::memory::{self, Growing};

@@ -36,7 +36,7 @@ pub struct Bus {
     patience: u32,
     deadline: u64,
     /// The beginning of what has come and is not done with.
-    buffer: [u8; KEPT],
+    buffer: &'static mut [u8],
     filled: usize,
     /// How long the message is that was given out last; it is still there.
     current: usize,
@@ -66,7 +66,8 @@ impl Bus {
     fn connect(path: &str, is_abstract: bool, patience: u32, hello: &[Call<'_>]) -> Result<Bus> {
         let name = memory::cstr(path).unwrap_or(c"");
         let socket = socket::connect_patiently(name, is_abstract, patience).context("connect to", path)?;
-        let mut bus = Bus { socket, serial: 0, patience, deadline: 0, buffer: [0; KEPT], filled: 0, current: 0 };
+        let buffer = memory::slice(KEPT, 0);
+        let mut bus = Bus { socket, serial: 0, patience, deadline: 0, buffer, filled: 0, current: 0 };
         bus.renew();
         let mut greet = || {
             bus.authenticate()?;

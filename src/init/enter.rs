@@ -21,6 +21,8 @@ pub struct Entering<'a> {
     pub way: Option<Way<'a>>,
     /// Whether the container has a user namespace.
     pub user_namespace: bool,
+    /// Whether the caller has no id but root's.
+    pub is_root: bool,
     /// The socket that the terminal's other side is sent to.
     pub console: Option<OwnedFd>,
     /// How many descriptors from 3 on the process keeps.
@@ -109,9 +111,10 @@ fn enter(planned: &Process<'_>, link: &Child, entering: Entering<'_>) -> Result<
     let home = if planned.has_home { None } else { Some(identity::home(&root, planned.user.uid)) };
     fd::close_dropped();
 
-    become_user(planned, link, user_namespace, terminal.as_ref())?;
+    identity::drop_bounding(planned)?;
+    become_user(planned, link, user_namespace, entering.is_root && !user_namespace, terminal.as_ref())?;
     exec::keep_descriptors(entering.preserve_fds)?;
-    let program = exec::find(planned)?;
+    let program = exec::program(planned, true)?;
     let args = process::Vector::new(planned.args);
     let env = exec::environment(planned, home);
     exec::reset_signals(entering.ignored, entering.signal_mask);

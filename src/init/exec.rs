@@ -13,6 +13,7 @@ use crate::sys::{AsFd, CWD, OwnedFd, fd, process, shown, time};
 
 /// The directory that we are in must be one of the container: a descriptor that leaked, or a clever cwd, would show
 /// as a path that is not below our root (CVE-2024-21626).
+#[inline(never)]
 pub(super) fn check_cwd() -> Result<()> {
     let mut buffer = [0; 4096];
     match process::getcwd(&mut buffer) {
@@ -36,8 +37,17 @@ pub(super) fn keep_descriptors(count: u32) -> Result<()> {
     Ok(())
 }
 
+/// What to execute. If nothing comes before that, a path need not be tried: execve(2) will, and if it fails, `replace` looks
+/// why.
+pub(super) fn program(process: &Process<'_>, at_once: bool) -> Result<&'static CStr> {
+    match process.args {
+        [path, ..] if at_once && process.seccomp.is_none() && path.to_bytes().contains(&b'/') => Ok(path),
+        _ => find(process),
+    }
+}
+
 /// Where the program is: as execvp(3) looks, with the container's PATH, and with the words that engines know.
-pub(super) fn find(process: &Process<'_>) -> Result<&'static CStr> {
+fn find(process: &Process<'_>) -> Result<&'static CStr> {
     let Some(wanted) = process.args.first().copied() else {
         return Err(not_found("", " in $PATH"));
     };
@@ -163,8 +173,11 @@ pub(super) fn replace(
 ) -> Result<Infallible> {
     install_last(planned, link)?;
     let errno = process::execve(program, args, env);
-    let word = shown(program);
-    // The file was there a moment ago: what is missing is its interpreter.
+    if planned.seccomp.is_none() {
+        find(planned)?;
+    }
+    let word = program.to_str().unwrap_or("?");
+    // The file is there: what is missing is its interpreter.
     let doing = if errno == Errno::NOENT {
         "exec container process (missing dynamic library?)"
     } else {

@@ -54,13 +54,12 @@ pub(super) fn set_limits(planned: &Process<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The order is that of the privileges: bounding set and groups need capabilities, which the change of uid takes away
-/// unless they are kept; the final sets come last.
-pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()> {
+/// The order is that of the privileges: groups need capabilities, which the change of uid takes away unless they are kept;
+/// the final sets come last. `is_root` says that we have no id but root's.
+pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child, is_root: bool) -> Result<()> {
     let user = &planned.user;
     let capabilities = &planned.capabilities;
     process::umask(user.umask);
-    drop_bounding(capabilities.bounding)?;
     match if user.keep_groups { Ok(()) } else { security::setgroups(user.groups) } {
         Ok(()) => {}
         Err(Errno::PERM) if is_denied_groups(user.gid)? => {
@@ -73,8 +72,10 @@ pub(super) fn drop_privileges(planned: &Process<'_>, link: &Child) -> Result<()>
     if user.uid != 0 {
         security::set_keepcaps(true).context("prctl", "PR_SET_KEEPCAPS")?;
     }
-    security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
-    security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
+    if !is_root || (user.uid, user.gid) != (0, 0) {
+        security::setgid(user.gid).map_err(|errno| id_failed("setresgid", "process.user.gid", user.gid, errno))?;
+        security::setuid(user.uid).map_err(|errno| id_failed("setresuid", "process.user.uid", user.uid, errno))?;
+    }
     if planned.no_new_privs {
         set_capabilities(capabilities)?;
         security::set_no_new_privs().context("prctl", "PR_SET_NO_NEW_PRIVS")?;
@@ -139,7 +140,9 @@ fn id_failed(doing: &'static str, field: &str, id: u32, errno: Errno) -> Error {
     if errno == Errno::INVAL { error.hint("the id has no mapping in the user namespace") } else { error }
 }
 
-fn drop_bounding(keep: u64) -> Result<()> {
+/// Drops all but these from the bounding set, which says what execve(2) may give: to us it is no loss.
+pub(super) fn drop_bounding(planned: &Process<'_>) -> Result<()> {
+    let keep = planned.capabilities.bounding;
     for capability in 0..64 {
         if keep >> capability & 1 != 0 {
             continue;

@@ -102,6 +102,8 @@ pub enum Role {
     Dev,
     /// `/proc`.
     Proc,
+    /// `/sys`.
+    Sys,
     /// Anything else.
     Other,
 }
@@ -362,6 +364,7 @@ fn one<'a>(
         "/" => Role::Root,
         "/dev" => Role::Dev,
         "/proc" => Role::Proc,
+        "/sys" => Role::Sys,
         _ => Role::Other,
     };
     let copy_up = collected.flags & flag::COPY_UP != 0;

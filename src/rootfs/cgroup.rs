@@ -7,10 +7,12 @@ use super::Rootfs;
 use super::mount::failed;
 use crate::error::{Errno, Error, Result};
 use crate::plan::mount::Mount;
-use crate::sys::mount::{FsContext, MountAttr, attr, bind_in_cwd, mount_setattr, open_tree_clone};
+use crate::sys::mount::{
+    FsContext, MountAttr, attr, bind_in_cwd, mount_in_cwd, mount_setattr, mount_setattr_at, open_tree_clone,
+};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
-use crate::sys::{AsFd, CWD, OwnedFd, file, process, shown};
+use crate::sys::{AsFd, CWD, OwnedFd, file, memory};
 
 /// One cgroup hierarchy of the host.
 #[derive(Clone, Copy)]
@@ -27,28 +29,26 @@ pub struct Hierarchy<'a> {
 impl Rootfs<'_> {
     /// Makes it out of the hierarchies that the container is in.
     pub(super) fn mount_cgroups(&self, mount: &Mount<'_>, hierarchies: &[Hierarchy<'_>]) -> Result<()> {
-        let place = self.place(&mount.destination, Make::Directory)?;
         if let [only] = hierarchies
             && only.name.is_empty()
         {
+            let place = self.place(&mount.destination, Make::Directory)?;
             let tree = self.unified(mount, only)?;
             return place.attach(tree.as_fd()).map_err(|errno| failed(mount, "move_mount", errno));
         }
         let wrong = |doing| move |errno| failed(mount, doing, errno);
-        let tmpfs = || {
-            let context = FsContext::open(c"tmpfs")?;
-            context.set_string(c"mode", c"755")?;
-            context.mount(mount.attr & !attr::RDONLY)
+        let tmpfs = match self.tmpfs_in_sys(mount) {
+            Some(tmpfs) => tmpfs,
+            None => self.tmpfs(mount)?,
         };
-        let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
-        place.attach(tmpfs.as_fd()).map_err(wrong("move_mount"))?;
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
-        process::fchdir(tmpfs.as_fd()).map_err(wrong("fchdir"))?;
+        let there = |name: &CStr| memory::joined(&[tmpfs, name.to_str().unwrap_or("?")]).unwrap_or(c"");
         for hierarchy in hierarchies {
-            file::mkdirat(CWD, hierarchy.name, 0o755).map_err(wrong("mkdir"))?;
-            match bind_in_cwd(hierarchy.path, hierarchy.name) {
+            let place = there(hierarchy.name);
+            file::mkdirat(CWD, place, 0o755).map_err(wrong("mkdir"))?;
+            match bind_in_cwd(hierarchy.path, place) {
                 Err(Errno::NOENT) => {
-                    file::rmdirat(CWD, hierarchy.name).map_err(wrong("rmdir"))?;
+                    file::rmdirat(CWD, place).map_err(wrong("rmdir"))?;
                     continue;
                 }
                 bound => {
@@ -57,13 +57,42 @@ impl Rootfs<'_> {
                 }
             }
             for link in hierarchy.links {
-                file::symlinkat(hierarchy.name, tmpfs.as_fd(), link).map_err(wrong("symlink"))?;
+                file::symlinkat(hierarchy.name, CWD, there(link)).map_err(wrong("symlink"))?;
             }
         }
-        self.ground.go_to_dev()?;
         // All of it at once: nobody but us is in this namespace yet.
         let attr = MountAttr { attr_set: mount.attr & !attr::ATIME, ..MountAttr::default() };
-        if attr.is_empty() { Ok(()) } else { mount_setattr(tmpfs.as_fd(), true, &attr).map_err(wrong("mount_setattr")) }
+        if attr.is_empty() {
+            Ok(())
+        } else {
+            mount_setattr_at(CWD, there(c"."), true, &attr).map_err(wrong("mount_setattr"))
+        }
+    }
+
+    /// Makes a tmpfs for the hierarchies; where it is from what is the current directory now.
+    fn tmpfs(&self, mount: &Mount<'_>) -> Result<&'static str> {
+        let wrong = |doing| move |errno| failed(mount, doing, errno);
+        let place = self.place(&mount.destination, Make::Directory)?;
+        let tmpfs = || {
+            let context = FsContext::open(c"tmpfs")?;
+            context.set_string(c"mode", c"755")?;
+            context.mount(mount.attr & !attr::RDONLY)
+        };
+        let tmpfs = tmpfs().map_err(wrong("fsmount"))?;
+        self.ground.attach(tmpfs.as_fd(), &place, &mount.destination).map_err(wrong("move_mount"))?;
+        self.ground.leave_dev(tmpfs.as_fd()).map(|()| "").map_err(wrong("fchdir"))
+    }
+
+    /// The same in fewer calls, in the place that a sysfs has for it: as long as there is nothing but the kernel's
+    /// directories in ours, their names can be used. If it fails, the long way knows why.
+    fn tmpfs_in_sys(&self, mount: &Mount<'_>) -> Option<&'static str> {
+        let sys = self.ground.sys.as_ref().filter(|_| !self.ground.strayed.get() && !mount.nofollow)?;
+        if mount.destination.given != c"/sys/fs/cgroup" {
+            return None;
+        }
+        self.ground.leave_dev(sys.as_fd()).ok()?;
+        let made = mount_in_cwd(c"none", c"fs/cgroup", c"tmpfs", mount.attr & !attr::RDONLY, c"mode=755");
+        made.ok().map(|()| "fs/cgroup/")
     }
 
     /// Cgroup v2: its own file system where a cgroup namespace makes that the container's, else a bind of its cgroup.

@@ -6,7 +6,7 @@ use super::{Rootfs, make_in};
 use crate::error::{Context, Errno, Error, Result};
 use crate::plan::device::{Device, LINKS};
 use crate::sys::file::{self, AtFlags, Dev, FileType};
-use crate::sys::mount::{MountAttr, attr, mount_setattr, move_mount_to, open_tree_clone};
+use crate::sys::mount::{MountAttr, attr, move_mount_to, open_tree_with};
 use crate::sys::namespace::kind;
 use crate::sys::root::Make;
 use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, shown};
@@ -100,13 +100,12 @@ fn is_node(stat: &file::Stat, kind: FileType, dev: Dev) -> bool {
 /// A node of the host as a detached mount, checked to be the device that it is said to be. Read-only, so that its
 /// mode and owner, which are the host's, cannot be changed through it; the device itself can be written to all the same.
 pub(super) fn host_node(path: &CStr, kind: FileType, dev: Dev) -> Result<OwnedFd> {
-    let text = shown(path);
-    let tree = open_tree_clone(CWD, path, false).context("open the host's", text)?;
+    let text = path.to_str().unwrap_or("?");
+    let attr = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
+    let tree = open_tree_with(CWD, path, &attr).context("open the host's", text)?;
     let stat = file::fstat(tree.as_fd()).context("fstat", text)?;
     if !is_node(&stat, kind, dev) {
         return Err(Error::because("open the host's", text, "is not the device that it should be"));
     }
-    let attr = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
-    mount_setattr(tree.as_fd(), false, &attr).context("mount_setattr", text)?;
     Ok(tree)
 }

@@ -2,59 +2,131 @@
 //!
 //! All masked directories share one empty, read-only tmpfs, however many there are (a machine with many processors
 //! has dozens); all masked files are the host's null device, checked to be it (CVE-2025-31133).
+//!
+//! Most of these paths are names in the root of the procfs that we have just made. One look into it tells which of them
+//! are there, and each is protected by one call.
 
 use core::ffi::CStr;
 
 use super::device::host_node;
 use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
-use crate::sys::file::{self, AtFlags, FileType, makedev};
-use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
+use crate::plan::mount::{Mount, Role};
+use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags, makedev};
+use crate::sys::mount::{
+    FsContext, MountAttr, attr, bind_in_cwd, bind_onto_itself_in_cwd, mount_in_cwd, mount_setattr, move_mount_to,
+    open_tree_clone,
+};
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, OwnedFd, shown};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, process};
 
-/// A source that is attached again and again: itself the first time, clones of it from then on. (A detached mount can
-/// be cloned only from Linux 6.15 on, an attached one always.)
-struct Shared {
-    tree: OwnedFd,
-    used: bool,
+/// Of the tmpfs that masks directories.
+const EMPTY: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+const PROC: &[u8] = b"/proc/";
+
+/// What masks is attached once, and from then on clones of it are. (A detached mount can be cloned only from Linux 6.15
+/// on, an attached one always.)
+enum Mask<'a> {
+    Tree(OwnedFd),
+    /// Under this name in the current directory, which is our procfs.
+    Named(&'a CStr),
 }
 
-impl Shared {
-    fn attach(&mut self, place: &Place<'_>) -> Result<(), Errno> {
-        if core::mem::replace(&mut self.used, true) {
-            let clone = open_tree_clone(self.tree.as_fd(), c"", false)?;
-            return place.attach(clone.as_fd());
-        }
-        place.attach(self.tree.as_fd())
-    }
+/// The two kinds that there are, once they are needed.
+#[derive(Default)]
+struct Masks<'a> {
+    directory: Option<Mask<'a>>,
+    file: Option<Mask<'a>>,
 }
 
-impl Rootfs<'_> {
-    /// Hides the masked paths that exist.
+impl<'a> Rootfs<'a> {
+    /// Hides the masked paths, and makes the read-only ones so with what is mounted below them, as far as they exist.
     ///
     /// # Errors
     /// The kernel's; that a path does not exist is none.
-    pub fn mask(&self) -> Result<()> {
-        let mut directory: Option<Shared> = None;
-        let mut null: Option<Shared> = None;
-        for path in self.plan.masked_paths {
-            let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", shown(path))? else {
-                continue;
-            };
-            let shared = if kind == FileType::Directory {
-                or_make(&mut directory, empty_directory)?
-            } else {
-                or_make(&mut null, || host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3)))?
-            };
-            shared.attach(&place).context("mask", shown(path))?;
+    pub fn protect(&self) -> Result<()> {
+        let mut masks = Masks::default();
+        let procfs = self.pure_procfs();
+        if let Some(procfs) = procfs {
+            self.protect_names(procfs, &mut masks)?;
+        }
+        let is_left = |path: &&&CStr| procfs.is_none() || !is_name_in_procfs(path);
+        for path in self.plan.masked_paths.iter().filter(is_left) {
+            self.mask(path, &mut masks)?;
+        }
+        for path in self.plan.readonly_paths.iter().filter(is_left) {
+            self.make_readonly(path)?;
         }
         Ok(())
     }
 
-    /// What is there, and of what kind.
+    /// Our procfs, if nothing but what the kernel has there can be in it.
+    fn pure_procfs(&self) -> Option<BorrowedFd<'_>> {
+        let as_made = |mount: &Mount<'_>| mount.attr & attr::RDONLY == 0 && mount.changes.is_empty();
+        let mut mounts = self.plan.mounts.steps.iter().filter(|mount| mount.role == Role::Proc);
+        let is_pure = !self.ground.strayed.get() && !self.plan.hooks.during_create() && mounts.all(as_made);
+        self.ground.proc.as_ref().filter(|_| is_pure).map(AsFd::as_fd)
+    }
+
+    /// Protects what has its name in the root of a pure procfs, which becomes the current directory. What is there and is
+    /// no link can be named to mount(2). As long as the procfs is read-only, so is what is taken from it.
+    fn protect_names(&self, procfs: BorrowedFd<'_>, masks: &mut Masks<'a>) -> Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let list = file::openat(procfs, c".", flags, Mode::empty()).context("open", "/proc")?;
+        process::fchdir(procfs).context("fchdir", "/proc")?;
+        let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
+        mount_setattr(procfs, false, &readonly).context("make read-only", "/proc")?;
+        file::each_kernel_entry(list.as_fd(), |name, kind| self.protect_name(name, kind, masks).map_err(Failed))
+            .map_err(|Failed(error)| error)?;
+        let writable = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
+        mount_setattr(procfs, false, &writable).context("make writable", "/proc")
+    }
+
+    fn protect_name(&self, name: &CStr, kind: FileType, masks: &mut Masks<'a>) -> Result<()> {
+        if let Some((path, name)) = named(self.plan.masked_paths, name) {
+            return match kind {
+                FileType::Directory => mask_directory(name, masks).context("mask", text(path)),
+                FileType::RegularFile => mask_file(name, masks),
+                _ => self.mask(path, masks),
+            };
+        }
+        match (named(self.plan.readonly_paths, name), kind) {
+            (Some((path, name)), FileType::Directory | FileType::RegularFile) => {
+                bind_onto_itself_in_cwd(name).context("make read-only", text(path))
+            }
+            (Some((path, _)), _) => self.make_readonly(path),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Hides a path, if it exists.
+    fn mask(&self, path: &CStr, masks: &mut Masks<'_>) -> Result<()> {
+        let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
+            return Ok(());
+        };
+        let (mask, make): (_, fn() -> Result<OwnedFd>) = match kind {
+            FileType::Directory => (&mut masks.directory, empty_directory),
+            _ => (&mut masks.file, null_device),
+        };
+        let tree = match mask {
+            None => make()?,
+            Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false).context("mask", text(path))?,
+            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).context("mask", text(path))?,
+        };
+        let attached = place.attach(tree.as_fd());
+        if attached.is_ok() && mask.is_none() {
+            *mask = Some(Mask::Tree(tree));
+        }
+        missing_is_none(attached).context("mask", text(path)).map(drop)
+    }
+
+    /// What is there, or would be, and of what kind.
     fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
-        let (place, stat) = match self.ground.in_ours(shown(path)) {
+        let (place, stat) = match self.ground.in_ours(text(path)) {
+            // In the root of a sysfs there is nothing else.
+            Some((directory, name)) if text(path).starts_with("/sys/") => {
+                return Ok((Place::In(directory, name), FileType::Directory));
+            }
             Some((directory, name)) => {
                 (Place::In(directory, name), file::fstatat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
             }
@@ -67,20 +139,15 @@ impl Rootfs<'_> {
         Ok((place, FileType::from_raw_mode(stat.st_mode)))
     }
 
-    /// Makes the paths that exist read-only, with what is mounted below them.
-    ///
-    /// # Errors
-    /// The kernel's, as with `mask`.
-    pub fn make_readonly(&self) -> Result<()> {
+    /// Makes a path read-only, if it exists, with what is mounted below it.
+    fn make_readonly(&self, path: &CStr) -> Result<()> {
+        let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
+            return Ok(());
+        };
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
-        for path in self.plan.readonly_paths {
-            let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", shown(path))? else {
-                continue;
-            };
-            mount_setattr(tree.as_fd(), true, &readonly).context("make read-only", shown(path))?;
-            place.attach(tree.as_fd()).context("make read-only", shown(path))?;
-        }
-        Ok(())
+        mount_setattr(tree.as_fd(), true, &readonly)
+            .and_then(|()| place.attach(tree.as_fd()))
+            .context("make read-only", text(path))
     }
 
     /// Where a path leads. What the root of a user namespace may not look at is not there for anybody in it.
@@ -104,6 +171,15 @@ impl Rootfs<'_> {
     }
 }
 
+/// Why a look into `/proc` was broken off.
+struct Failed(Error);
+
+impl From<Errno> for Failed {
+    fn from(errno: Errno) -> Failed {
+        Failed(Error::errno("list", "/proc", errno))
+    }
+}
+
 /// A path that is not there needs no protection.
 fn missing_is_none<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match found {
@@ -112,16 +188,48 @@ fn missing_is_none<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
     }
 }
 
-fn or_make(place: &mut Option<Shared>, make: impl FnOnce() -> Result<OwnedFd>) -> Result<&mut Shared> {
-    match place {
-        Some(shared) => Ok(shared),
-        None => Ok(place.insert(Shared { tree: make()?, used: false })),
+/// Whether it is one that `protect_names` sees.
+fn is_name_in_procfs(path: &CStr) -> bool {
+    let name = path.to_bytes().strip_prefix(PROC);
+    name.is_some_and(|name| !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/'))
+}
+
+/// The path among these that is this name in `/proc`, and the name as its end.
+fn named<'a>(paths: &[&'a CStr], name: &CStr) -> Option<(&'a CStr, &'a CStr)> {
+    let name = name.to_bytes_with_nul();
+    paths.iter().find_map(|path| {
+        let bytes = path.to_bytes_with_nul();
+        // Most are of another length.
+        let is_it = bytes.len() == PROC.len() + name.len() && bytes.ends_with(name) && bytes.starts_with(PROC);
+        if is_it { CStr::from_bytes_with_nul(&bytes[PROC.len()..]).ok().map(|name| (*path, name)) } else { None }
+    })
+}
+
+fn mask_directory<'a>(name: &'a CStr, masks: &mut Masks<'a>) -> Result<(), Errno> {
+    if let Some(Mask::Named(first)) = masks.directory {
+        return bind_in_cwd(first, name);
     }
+    masks.directory = Some(Mask::Named(name));
+    mount_in_cwd(c"none", name, c"tmpfs", EMPTY, c"")
+}
+
+fn mask_file<'a>(name: &'a CStr, masks: &mut Masks<'a>) -> Result<()> {
+    let masked = match masks.file {
+        Some(Mask::Named(first)) => bind_in_cwd(first, name),
+        _ => {
+            masks.file = Some(Mask::Named(name));
+            move_mount_to(null_device()?.as_fd(), CWD, name)
+        }
+    };
+    masked.context("mask", text(name))
+}
+
+fn null_device() -> Result<OwnedFd> {
+    host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3))
 }
 
 fn empty_directory() -> Result<OwnedFd> {
-    let attr = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     FsContext::open(c"tmpfs")
-        .and_then(|context| context.mount(attr))
+        .and_then(|context| context.mount(EMPTY))
         .map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
 }

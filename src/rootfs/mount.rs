@@ -8,7 +8,7 @@ use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, process, shown, utf8};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.
@@ -22,7 +22,7 @@ impl Ground {
             None => self.place(&mount.destination, what_to_make(mount, tree.as_fd())?)?,
             Some(target) => Place::At(target),
         };
-        attach(mount, tree.as_fd(), &place)?;
+        self.attach_for(mount, tree.as_fd(), &place)?;
         Ok(Some(tree))
     }
 
@@ -45,6 +45,7 @@ impl Ground {
     }
 
     /// Makes a link like the source at the destination.
+    #[inline(never)]
     fn copy_link(&self, mount: &Mount<'_>, source: BorrowedFd<'_>) -> Result<()> {
         let wrong = |doing| move |errno| failed(mount, doing, errno);
         let mut buffers = [[0; 4096]; 2];
@@ -79,13 +80,16 @@ impl Ground {
     /// Makes a file system of its own; its root, unless mount(2) attached it at once.
     pub(super) fn filesystem(&mut self, mount: &Mount<'_>) -> Result<Option<OwnedFd>> {
         let What::Filesystem { fs, source, data, words, or_hosts } = mount.what else { return Ok(None) };
+        if let Some(tree) = self.on_name(mount, fs, source, data) {
+            return Ok(Some(tree));
+        }
         let place = match (fs.to_bytes(), self.in_ours(mount.destination.normal)) {
             // An image must not lead these two astray by a link (CVE-2019-19921).
             (b"proc" | b"sysfs", _) if !mount.nofollow => Place::At(self.plain_target(mount)?),
             (_, Some((directory, name))) if !mount.nofollow => {
                 make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
                 // If it fails, the long way knows why.
-                if words.is_some_and(|words| at_once(mount, name, words).is_ok()) {
+                if words.is_some_and(|words| self.at_once(mount, name, words).is_ok()) {
                     return Ok(None);
                 }
                 Place::In(directory, name)
@@ -96,9 +100,42 @@ impl Ground {
         match made {
             // A user namespace whose network is the host's may not mount one.
             Err(error) if or_hosts && (error.is(Errno::PERM) || error.is(Errno::BUSY)) => {
-                host_sysfs(mount, &place).map(Some)
+                self.host_sysfs(mount, &place).map(Some)
             }
             made => made.map(Some),
+        }
+    }
+
+    /// On a name right below the root: the kernel looks it up as it attaches, and follows no link there, so that there is
+    /// nothing to be looked at before. If it does not like what it finds, or something else fails, the long way knows why.
+    fn on_name(&self, mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Option<OwnedFd> {
+        let name = mount.destination.normal.strip_prefix('/').filter(|name| !name.contains('/'))?;
+        let as_given = mount.destination.given.to_bytes() == mount.destination.normal.as_bytes();
+        // Of these there may be two for a moment.
+        let is_plain =
+            matches!(fs.to_bytes(), b"proc" | b"sysfs" | b"tmpfs") && !takes_mode(fs, data) && fits(source, data);
+        if !is_plain || name.is_empty() || !as_given || mount.nofollow || mount.copy_up {
+            return None;
+        }
+        let place = Place::In(self.root.as_fd(), memory::cstr(name)?);
+        configure(mount, fs, source, data).and_then(|context| self.finish(mount, context, &place)).ok()
+    }
+
+    /// One mount(2) in place of six calls, for a name in our own `/dev`.
+    fn at_once(&self, mount: &Mount<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
+        match mount.what {
+            What::Filesystem { fs, source, .. }
+                if mount.destination.normal.starts_with("/dev/")
+                    && mount.attr & attr::RDONLY == 0
+                    && mount.changes.is_empty()
+                    && mount.idmap.is_none()
+                    && !mount.copy_up
+                    && !mount.readonly_late =>
+            {
+                self.go_to_dev()?;
+                mount_in_cwd(source, name, fs, mount.attr, words)
+            }
+            _ => Err(Errno::INVAL),
         }
     }
 
@@ -109,15 +146,13 @@ impl Ground {
         };
         let existing = self.existing_target(mount)?;
         if let Some(words) = words
-            && (is_long(source) || data.iter().any(Datum::is_long))
+            && !fits(source, data)
         {
             return self.with_long_words(mount, existing, words);
         }
         let context = configure(mount, fs, source, data)?;
-        // A tmpfs over a directory that is there takes its mode, as people expect of /tmp.
         if let Some(target) = &existing
-            && fs == c"tmpfs"
-            && !data.iter().any(|datum| datum.key == c"mode")
+            && takes_mode(fs, data)
         {
             let stat = file::fstat(target.as_fd()).map_err(|errno| failed(mount, "fstat", errno))?;
             let mode = memory::format(format_args!("{:o}\0", stat.st_mode & 0o7777));
@@ -143,10 +178,10 @@ impl Ground {
                 made.map_err(|errno| failed(mount, "mkdir", errno))?
             }
         };
-        process::fchdir(target.as_fd())
+        self.strayed.set(true);
+        self.leave_dev(target.as_fd())
             .and_then(|()| mount_in_cwd(source, c".", fs, mount.attr & !LATER, words))
             .map_err(|errno| failed(mount, "mount", errno))?;
-        self.go_to_dev()?;
         let tree = self.root().resolve(mount.destination.given).map_err(|errno| failed(mount, "openat2", errno))?;
         if mount.attr & LATER != 0 {
             let attr = MountAttr { attr_set: mount.attr & LATER, ..MountAttr::default() };
@@ -169,8 +204,38 @@ impl Ground {
             super::copy::tree(target.as_fd(), tree.as_fd()).map_err(|errno| failed(mount, "copy up to", errno))?;
         }
         super::idmap::apply(mount, &self.binds.ids, tree.as_fd())?;
-        attach(mount, tree.as_fd(), place)?;
+        self.attach_for(mount, tree.as_fd(), place)?;
         Ok(tree)
+    }
+
+    /// The host's, with all that is mounted there, in place of one of the container's own. What is below is read-only in
+    /// any case: there may be cgroups of the user's that are not the container's (CVE-2023-25809).
+    fn host_sysfs(&self, mount: &Mount<'_>, place: &Place<'_>) -> Result<OwnedFd> {
+        let wrong = |doing| move |errno| failed(mount, doing, errno);
+        self.strayed.set(true);
+        let tree = open_tree_clone(CWD, c"/sys", true).map_err(wrong("open_tree"))?;
+        let attr_set = mount.attr & !attr::ATIME | attr::RDONLY;
+        let all = MountAttr { attr_set, ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), true, &all).map_err(wrong("mount_setattr"))?;
+        if mount.attr & attr::RDONLY == 0 {
+            let top = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
+            mount_setattr(tree.as_fd(), false, &top).map_err(wrong("mount_setattr"))?;
+        }
+        change(mount, tree.as_fd())?;
+        self.attach_for(mount, tree.as_fd(), place)?;
+        Ok(tree)
+    }
+
+    fn attach_for(&self, mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<()> {
+        self.attach(tree, place, &mount.destination).map_err(|errno| {
+            let error = failed(mount, "move_mount", errno);
+            match errno {
+                Errno::NOTDIR | Errno::INVAL => {
+                    error.hint("source and destination have to be both directories, or neither")
+                }
+                _ => error,
+            }
+        })
     }
 
     /// A directory reached without any link.
@@ -190,20 +255,14 @@ impl Ground {
     }
 }
 
-/// One mount(2) in place of six calls, for a name in our own `/dev`, which is the current directory once it is there.
-fn at_once(mount: &Mount<'_>, name: &CStr, words: &CStr) -> Result<(), Errno> {
-    match mount.what {
-        What::Filesystem { fs, source, .. }
-            if mount.destination.normal.starts_with("/dev/")
-                && mount.changes.is_empty()
-                && mount.idmap.is_none()
-                && !mount.copy_up
-                && !mount.readonly_late =>
-        {
-            mount_in_cwd(source, name, fs, mount.attr, words)
-        }
-        _ => Err(Errno::INVAL),
-    }
+/// A tmpfs over a directory that is there takes its mode, as people expect of /tmp, unless another is given.
+fn takes_mode(fs: &CStr, data: &[Datum<'_>]) -> bool {
+    fs == c"tmpfs" && !data.iter().any(|datum| datum.key == c"mode")
+}
+
+/// Whether fsconfig(2) takes all its words.
+fn fits(source: &CStr, data: &[Datum<'_>]) -> bool {
+    !is_long(source) && !data.iter().any(Datum::is_long)
 }
 
 fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<FsContext> {
@@ -216,23 +275,6 @@ fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) ->
         set(mount, &context, datum)?;
     }
     Ok(context)
-}
-
-/// The host's, with all that is mounted there, in place of one of the container's own. What is below is read-only in any
-/// case: there may be cgroups of the user's that are not the container's (CVE-2023-25809).
-fn host_sysfs(mount: &Mount<'_>, place: &Place<'_>) -> Result<OwnedFd> {
-    let wrong = |doing| move |errno| failed(mount, doing, errno);
-    let tree = open_tree_clone(CWD, c"/sys", true).map_err(wrong("open_tree"))?;
-    let attr_set = mount.attr & !attr::ATIME | attr::RDONLY;
-    let all = MountAttr { attr_set, ..MountAttr::default() };
-    mount_setattr(tree.as_fd(), true, &all).map_err(wrong("mount_setattr"))?;
-    if mount.attr & attr::RDONLY == 0 {
-        let top = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
-        mount_setattr(tree.as_fd(), false, &top).map_err(wrong("mount_setattr"))?;
-    }
-    change(mount, tree.as_fd())?;
-    attach(mount, tree.as_fd(), place)?;
-    Ok(tree)
 }
 
 fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> {
@@ -258,18 +300,6 @@ fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
         mount_setattr(tree, change.recursive, &change.attr).map_err(|errno| failed(mount, "mount_setattr", errno))?;
     }
     Ok(())
-}
-
-fn attach(mount: &Mount<'_>, tree: BorrowedFd<'_>, place: &Place<'_>) -> Result<()> {
-    place.attach(tree).map_err(|errno| {
-        let error = failed(mount, "move_mount", errno);
-        match errno {
-            Errno::NOTDIR | Errno::INVAL => {
-                error.hint("source and destination have to be both directories, or neither")
-            }
-            _ => error,
-        }
-    })
 }
 
 /// A bind mount's target is made like its source: a directory, or a file for anything else.

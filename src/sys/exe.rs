@@ -17,9 +17,10 @@ use linux_raw_sys::prctl::{PR_SET_MM, PR_SET_MM_MAP, prctl_mm_map};
 use rustix::fs::{Access, AtFlags, MemfdFlags, SealFlags};
 
 use super::fd::AsRawFd;
-use super::mount::{MountAttr, attr, mount_setattr, open_tree_clone};
+use super::file;
+use super::mount::{MountAttr, attr, open_tree_with};
 use super::start::Start;
-use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, file, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, process, raw};
 
 const EXE: &core::ffi::CStr = c"/proc/self/exe";
 const PAGE: usize = 4096;
@@ -49,9 +50,8 @@ pub fn is_out_of_reach(euid: u32) -> bool {
 /// The kernel's: EPERM without CAP_SYS_ADMIN, EINVAL without CONFIG_CHECKPOINT_RESTORE, ENOSYS before Linux 5.12.
 /// The process goes on as it was, then.
 pub fn mount_read_only(start: &Start) -> Result<OwnedFd> {
-    let mount = open_tree_clone(CWD, EXE, false)?;
     let read_only = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NODEV, ..MountAttr::default() };
-    mount_setattr(mount.as_fd(), false, &read_only)?;
+    let mount = open_tree_with(CWD, EXE, &read_only)?;
     let path = memory::cstr(memory::format(format_args!("/proc/self/fd/{}", mount.as_fd().as_raw_fd())));
     let exe = file::open(path.ok_or(Errno::INVAL)?)?;
     // Where the headers stand, less where the file says that they do: 0 unless we are position-independent.
@@ -122,7 +122,7 @@ fn set_exe(exe: BorrowedFd<'_>, start: &Start, end: usize) -> Result<()> {
 /// what we are already.
 ///
 /// # Errors
-/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, ENOMEM.
+/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, EFBIG by RLIMIT_FSIZE, with all signals blocked then; ENOMEM.
 pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
     let exe = file::open(EXE)?;
     if call("fcntl", || rustix::fs::fcntl_get_seals(&exe)).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
@@ -135,7 +135,10 @@ pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
         Err(Errno::INVAL) => create(flags),
         made => made,
     }?;
+    // A limit on the size of files is an error, of which somebody is told, and not our end by SIGXFSZ.
+    let mask = process::set_signal_mask(!0);
     while call("sendfile", || rustix::fs::sendfile(&copy, &exe, None, 1 << 30))? > 0 {}
+    process::set_signal_mask(mask);
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     call("fcntl", || rustix::fs::fcntl_add_seals(&copy, seals))?;
     let (args, env) = (start.args.as_ptr() as usize, start.env.as_ptr() as usize);

@@ -37,7 +37,7 @@ impl OwnedFd {
     /// Nobody else owns the number.
     #[must_use]
     pub(super) unsafe fn from_raw(number: RawFd) -> OwnedFd {
-        OwnedFd(number)
+        OwnedFd(if number < 3 { above_standard(number) } else { number })
     }
 
     /// Another descriptor of the same: fcntl(2), F_DUPFD_CLOEXEC.
@@ -64,8 +64,25 @@ impl OwnedFd {
 
 impl From<rustix::fd::OwnedFd> for OwnedFd {
     fn from(fd: rustix::fd::OwnedFd) -> OwnedFd {
-        OwnedFd(rustix::fd::IntoRawFd::into_raw_fd(fd))
+        // SAFETY: it was that one's.
+        unsafe { OwnedFd::from_raw(rustix::fd::IntoRawFd::into_raw_fd(fd)) }
     }
+}
+
+/// The kernel gives the lowest number that is free. If that is one of the standard descriptors, our caller has closed it,
+/// and a file of ours would become somebody's standard error: it gets another number, and /dev/null this one.
+#[cold]
+fn above_standard(number: RawFd) -> RawFd {
+    let moved = super::call("fcntl", || rustix::io::fcntl_dupfd_cloexec(inherited(number), 3));
+    let moved = moved.unwrap_or_else(|errno| crate::log::die("move a descriptor from", "the standard ones", errno));
+    // SAFETY: a name for it is there now that is not of ours.
+    unsafe { close_one(number) };
+    let null = || rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
+    match super::call("openat", null) {
+        Ok(null) => drop(rustix::fd::IntoRawFd::into_raw_fd(null)),
+        Err(errno) => crate::log::die("open", "/dev/null", errno),
+    }
+    rustix::fd::IntoRawFd::into_raw_fd(moved)
 }
 
 impl AsFd for OwnedFd {
@@ -160,8 +177,7 @@ unsafe fn close_one(number: RawFd) {
 #[must_use]
 pub fn standard(number: RawFd) -> BorrowedFd<'static> {
     debug_assert!((0..3).contains(&number));
-    // SAFETY: at worst the descriptor is closed, and calls on it answer EBADF: nothing of ours has these numbers
-    // (`file::fill_standard` sees to it).
+    // SAFETY: at worst the descriptor is closed, and calls on it answer EBADF: nothing of ours has these numbers.
     unsafe { borrow(number) }
 }
 

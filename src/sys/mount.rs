@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use linux_raw_sys::general::{__NR_mount_setattr, AT_EMPTY_PATH, AT_RECURSIVE};
+use linux_raw_sys::general::{__NR_mount_setattr, __NR_open_tree_attr, AT_EMPTY_PATH, AT_RECURSIVE};
 pub use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::{AsFd, BorrowedFd, OwnedFd, Result, call, fd::AsRawFd, utf8};
@@ -22,6 +22,47 @@ pub fn open_tree_clone(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Res
 /// The kernel's.
 pub fn open_tree_clone_nofollow(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
     open_tree_clone_with(dir, path, recursive, OpenTreeFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+static HAS_NO_OPEN_TREE_ATTR: AtomicBool = AtomicBool::new(false);
+
+/// open_tree_attr(2): the same with attributes that the copy has from the beginning, all of it if it is recursive.
+///
+/// # Errors
+/// The kernel's; ENOSYS before Linux 6.15.
+pub fn open_tree_attr(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr: &MountAttr) -> Result<OwnedFd> {
+    if HAS_NO_OPEN_TREE_ATTR.load(Ordering::Relaxed) {
+        return Err(super::Errno::NOSYS);
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let args = [
+        dir.as_raw_fd() as usize,
+        path.as_ptr() as usize,
+        (flags.bits() | if recursive { AT_RECURSIVE } else { 0 }) as usize,
+        core::ptr::from_ref(attr) as usize,
+        size_of::<MountAttr>(),
+        0,
+    ];
+    // SAFETY: the path and the struct, whose size is asserted below, live through the call; both are only read. The
+    // descriptor that it returns is ours.
+    let tree =
+        unsafe { super::raw("open_tree_attr", __NR_open_tree_attr, args).map(|fd| OwnedFd::from_raw(fd as i32)) };
+    if tree.is_err() {
+        // Or somebody forbids what he does not know. Either way the older calls tell more.
+        HAS_NO_OPEN_TREE_ATTR.store(true, Ordering::Relaxed);
+    }
+    tree
+}
+
+/// The same by two calls where there is no such one. Nobody can see the tree between them.
+///
+/// # Errors
+/// Those of `open_tree_clone` and `mount_setattr`.
+pub fn open_tree_with(dir: BorrowedFd<'_>, path: &CStr, attr: &MountAttr) -> Result<OwnedFd> {
+    open_tree_attr(dir, path, false, attr).or_else(|_| {
+        let tree = open_tree_clone(dir, path, false)?;
+        mount_setattr(tree.as_fd(), false, attr).map(|()| tree)
+    })
 }
 
 fn open_tree_clone_with(
@@ -234,13 +275,15 @@ impl FsContext {
 }
 
 /// mount(2) of a new file system on a name in the current directory, with MOUNT_ATTR_* and the file system's own words.
+/// One that is read-only is so for whoever else may mount it. A link with that name is followed.
 ///
 /// # Errors
-/// The file system's; EINVAL for an attribute that mount(2) would also set on the file system itself.
+/// The file system's; EINVAL for an attribute that mount(2) does not have.
 pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CStr) -> Result<()> {
     use rustix::mount::MountFlags;
     #[rustfmt::skip]
     const FLAGS: &[(u64, MountFlags)] = &[
+        (attr::RDONLY, MountFlags::RDONLY),
         (attr::NOSUID, MountFlags::NOSUID), (attr::NODEV, MountFlags::NODEV), (attr::NOEXEC, MountFlags::NOEXEC),
         (attr::NOATIME, MountFlags::NOATIME), (attr::STRICTATIME, MountFlags::STRICTATIME),
         (attr::NODIRATIME, MountFlags::NODIRATIME),
@@ -259,12 +302,21 @@ pub fn mount_in_cwd(source: &CStr, name: &CStr, fs: &CStr, attr: u64, words: &CS
     call("mount", || rustix::mount::mount(source, name, fs, flags, words))
 }
 
-/// mount(2) with MS_BIND of a directory of the host on a name in the current directory.
+/// mount(2) with MS_BIND on a name in the current directory: of a path of the host, or of another name there. The
+/// mount has the attributes of the one that it is taken from. Links are followed.
 ///
 /// # Errors
 /// The kernel's.
 pub fn bind_in_cwd(source: &CStr, name: &CStr) -> Result<()> {
     call("mount", || rustix::mount::mount_bind(source, name))
+}
+
+/// The same of a name onto itself, with all that is mounted below.
+///
+/// # Errors
+/// The kernel's.
+pub fn bind_onto_itself_in_cwd(name: &CStr) -> Result<()> {
+    call("mount", || rustix::mount::mount_bind_recursive(name, name))
 }
 
 /// umount2(2) with MNT_DETACH of the current directory.

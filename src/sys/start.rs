@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use linux_raw_sys::auxvec::{AT_EUID, AT_NULL, AT_PHDR, AT_PHNUM, AT_SECURE};
+use linux_raw_sys::auxvec::{AT_EGID, AT_EUID, AT_GID, AT_NULL, AT_PHDR, AT_PHNUM, AT_SECURE, AT_UID};
 use linux_raw_sys::elf_uapi::Elf64_Phdr;
 
 /// What the kernel put on the stack of a new process.
@@ -15,6 +15,8 @@ pub struct Start {
     pub env: &'static [Word],
     /// The effective user id at the start.
     pub euid: u32,
+    /// Whether all user and group ids at the start were root's, but for more groups.
+    pub is_root: bool,
     /// Whether the program gained privileges by being executed (set-user-id, file capabilities): getauxval(3).
     pub secure: bool,
     /// The program headers of our file, as they are in memory.
@@ -55,10 +57,13 @@ impl Start {
                 envc += 1;
             }
             let mut aux = envp.add(envc + 1);
-            let (mut euid, mut secure) = (0, false);
+            let (mut euid, mut is_root, mut secure) = (0, true, false);
             let (mut headers, mut header_count) = (core::ptr::NonNull::dangling().as_ptr(), 0);
             while *aux != AT_NULL as usize {
                 let value = *aux.add(1);
+                if let AT_UID | AT_EUID | AT_GID | AT_EGID = *aux as u32 {
+                    is_root &= value == 0;
+                }
                 match *aux as u32 {
                     AT_EUID => euid = value as u32,
                     AT_SECURE => secure = value != 0,
@@ -72,6 +77,7 @@ impl Start {
                 args: core::slice::from_raw_parts(argv.cast(), argc),
                 env: core::slice::from_raw_parts(envp.cast(), envc),
                 euid,
+                is_root,
                 secure,
                 headers: core::slice::from_raw_parts(headers, header_count),
             }

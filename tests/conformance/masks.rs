@@ -17,6 +17,10 @@ pub fn cases() -> Vec<Case> {
         case!(read_only_paths),
         case!(read_only_path_keeps_other_flags).differs(Kind::Crun, "1.8: the other flags are lost"),
         case!(read_only_path_that_is_missing_is_skipped),
+        case!(paths_in_a_procfs_with_mounts_in_it),
+        case!(paths_in_a_procfs_that_a_link_leads_into),
+        case!(masked_link_of_procfs),
+        case!(procfs_itself_stays_writable),
         case!(sysctl_is_set),
         case!(sysctl_of_each_namespace),
         case!(sysctl_beside_a_read_only_procfs).differs(Kind::Runc, "1.1 writes through the container's own"),
@@ -85,6 +89,38 @@ fn read_only_path_that_is_missing_is_skipped(t: &Sandbox) {
     let mut c = t.container();
     c.config["linux"]["readonlyPaths"] = array!["/there/is/none"];
     c.out("true");
+}
+
+/// What a config has mounted there is protected as what the kernel has there.
+fn paths_in_a_procfs_with_mounts_in_it(t: &Sandbox) {
+    let mut c = t.container();
+    c.mount("/proc/fs", "tmpfs", "tmpfs", &[]).mount("/proc/irq", "tmpfs", "tmpfs", &[]);
+    c.config["linux"]["maskedPaths"] = array!["/proc/irq", "/proc/version"];
+    assert_eq!(c.out(PROTECTED), "refused\nrefused\nrefused\n0");
+}
+
+/// The same if only the image knows that the mount is in there.
+fn paths_in_a_procfs_that_a_link_leads_into(t: &Sandbox) {
+    let mut c = t.container();
+    c.symlink("/way", "/proc").mount("/way/fs", "tmpfs", "tmpfs", &[]).mount("/way/irq", "tmpfs", "tmpfs", &[]);
+    c.config["linux"]["maskedPaths"] = array!["/proc/irq", "/proc/version"];
+    assert_eq!(c.out(PROTECTED), "refused\nrefused\nrefused\n0");
+}
+
+const PROTECTED: &str = "for file in /proc/fs/x /proc/irq/x /proc/sys/kernel/hostname; do \
+    (echo x >$file) 2>/dev/null && cat $file || echo refused; done; cat /proc/version | wc -c";
+
+fn masked_link_of_procfs(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["linux"]["maskedPaths"] = array!["/proc/mounts", "/proc/version"];
+    // It leads to what init sees.
+    assert_eq!(c.out("cat /proc/version /proc/1/mounts; readlink /proc/mounts"), "self/mounts");
+}
+
+/// It is read-only for a moment.
+fn procfs_itself_stays_writable(t: &Sandbox) {
+    let mut c = t.container();
+    assert_eq!(c.out("grep ' /proc ' /proc/self/mountinfo | cut -d' ' -f6"), "rw,relatime");
 }
 
 fn sysctl_is_set(t: &Sandbox) {

@@ -35,8 +35,8 @@ pub fn cases() -> Vec<Case> {
         case!(bind_without_type),
         case!(bind_leaves_out_submounts),
         case!(rbind_takes_submounts_along),
-        case!(recursive_read_only),
-        case!(recursive_flags).differs(Kind::Crun, "1.8: rnoatime gives EINVAL"),
+        case!(recursive_read_only).needs(&[Need::Linux(5, 12)]),
+        case!(recursive_flags).differs(Kind::Crun, "1.8: rnoatime gives EINVAL").needs(&[Need::Linux(5, 12)]),
         case!(relative_source_is_in_the_bundle),
         case!(missing_targets_are_created),
         case!(nested_mounts),
@@ -45,7 +45,7 @@ pub fn cases() -> Vec<Case> {
         case!(last_of_two_opposite_options_wins).differs(Kind::Crun, "flags are only ever added"),
         case!(unknown_option_goes_to_the_file_system),
         case!(atime_options),
-        case!(nosymfollow_option).differs(Kind::Crun, "1.8: the option is lost"),
+        case!(nosymfollow_option).differs(Kind::Crun, "1.8: the option is lost").needs(&[Need::Linux(5, 14)]),
         case!(lazytime_and_silent_are_flags).differs(Kind::Crun, "handed to the file system, which refuses"),
         case!(propagation_of_a_mount).differs(Kind::Crun, "1.8: a shared mount ends up private"),
         case!(propagation_of_the_root).differs(Kind::Runc, "1.1: a shared root ends up private"),
@@ -73,6 +73,7 @@ pub fn cases() -> Vec<Case> {
         case!(target_link_is_not_followed).isopod_only(LINKS),
         case!(target_in_procfs_is_not_overridden).isopod_only(LINKS),
         case!(recursive_attributes_can_be_taken_back)
+            .needs(&[Need::Linux(5, 12)])
             .isopod_only("crun 1.8 adds flags only; runc 1.1 has them for binds of one kind"),
         case!(directory_on_a_file_is_refused).isopod_only("in other words"),
         case!(idmap_with_mappings).isopod_only(IDS).needs(&[Need::Linux(5, 12)]),
@@ -83,8 +84,10 @@ pub fn cases() -> Vec<Case> {
         // They are of tmpfs.
         case!(idmap_of_a_tree).isopod_only(IDS).needs(&[Need::Linux(6, 3)]),
         case!(idmap_of_a_new_file_system).isopod_only(IDS).needs(&[Need::Linux(6, 3)]),
-        case!(idmap_where_there_is_none_is_refused).isopod_only(IDS),
-        case!(idmap_of_a_file_system_of_the_container_is_refused).isopod_only(IDS).needs(&[Need::UserNamespaces]),
+        case!(idmap_where_there_is_none_is_refused).isopod_only(IDS).needs(&[Need::Linux(5, 12)]),
+        case!(idmap_of_a_file_system_of_the_container_is_refused)
+            .isopod_only(IDS)
+            .needs(&[Need::Linux(5, 12), Need::UserNamespaces]),
         case!(long_options_of_a_file_system),
         case!(mount_label_needs_selinux).isopod_only("crun ignores it"),
     ]

@@ -23,8 +23,10 @@ const CALLS: &[(&str, libc::c_long)] = &[
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal), ("seccomp", libc::SYS_seccomp), ("setns", libc::SYS_setns),
     ("memfd_create", libc::SYS_memfd_create), ("keyctl", libc::SYS_keyctl), ("unshare", libc::SYS_unshare),
     ("pivot_root", libc::SYS_pivot_root), ("capset", libc::SYS_capset), ("setgroups", libc::SYS_setgroups),
-    ("prlimit64", libc::SYS_prlimit64), ("sethostname", libc::SYS_sethostname),
+    ("prlimit64", libc::SYS_prlimit64), ("sethostname", libc::SYS_sethostname), ("open_tree_attr", SYS_OPEN_TREE_ATTR),
 ];
+
+const SYS_OPEN_TREE_ATTR: libc::c_long = 467;
 
 const ERRNOS: [i32; 2] = [libc::ENOSYS, libc::EPERM];
 const VERBS: [&str; 5] = ["run", "run in a user namespace", "exec", "kill", "delete --force"];

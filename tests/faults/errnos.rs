@@ -59,6 +59,7 @@ const TABLE: &[(&str, &[i32])] = &[
     ("mount_setattr", &[EPERM, EINVAL, ENOMEM, EBUSY, ENOSYS]),
     ("move_mount", &[EPERM, EINVAL, ENOMEM, EBUSY, ELOOP, ENOSPC]),
     ("newfstatat", &[ENOENT, EACCES, ENOMEM, EIO]),
+    ("open_tree_attr", &[EPERM, EACCES, ENOENT, EMFILE, ENOMEM, EINVAL, ENOSYS]),
     ("open_tree", &[EPERM, EACCES, ENOENT, EMFILE, ENOMEM, ENOSPC, ENOSYS]),
     ("openat", FILES),
     ("openat2", &[ENOENT, EACCES, EMFILE, ENOMEM, ELOOP, EIO, EAGAIN, EXDEV, ENOSYS, EPERM]),
