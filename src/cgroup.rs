@@ -64,7 +64,7 @@ impl<'a> Cgroup<'a> {
                 return Err(wrong());
             }
             for hierarchy in cgroups.hierarchies() {
-                let mount = hierarchy.mount.to_str().unwrap_or("");
+                let mount = utf8(hierarchy.mount.to_bytes()).unwrap_or("");
                 let directory = memory::joined(&[mount, path]).ok_or_else(wrong)?;
                 places.push(Place { hierarchy, directory });
             }

@@ -42,7 +42,7 @@ use crate::error::{Context as _, Result};
 use crate::host;
 use crate::plan::systemd::Owner;
 use crate::sys::start::Start;
-use crate::sys::{AsFd, OwnedFd, socket};
+use crate::sys::{AsFd, OwnedFd, shown, socket};
 use cgroup::{cgroup_of, remove_cgroup};
 
 /// The version of the OCI runtime specification that we follow.

@@ -124,7 +124,7 @@ fn arranged(looks: bool) -> Result<Cgroups<'static>> {
     }
     match file::fs_type_at(CGROUP) {
         Ok(magic::CGROUP2) => {
-            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_end();
+            let controllers = text(c"/sys/fs/cgroup/cgroup.controllers")?.trim_ascii_end();
             let own_path = lines(own).find(|line| line.is_unified()).map_or("/", |line| line.path);
             Ok(Cgroups::V2(memory::keep(Hierarchy {
                 controllers,
@@ -230,7 +230,7 @@ fn directories() -> Result<&'static str> {
         Ok::<(), Errno>(())
     })
     .context("read directory", "/sys/fs/cgroup")?;
-    Ok(core::str::from_utf8(names.finish()).unwrap_or(""))
+    Ok(utf8(names.finish()).unwrap_or(""))
 }
 
 /// A small file of the kernel's.

@@ -66,7 +66,7 @@ impl Sources {
             Ok(root) => (Ok(root), true),
             Err(_) => (open_tree_clone(bundle, path, true), false),
         };
-        let root = root.map_err(|errno| open_failed(path.to_str().unwrap_or("?"), errno))?;
+        let root = root.map_err(|errno| open_failed(shown(path), errno))?;
         Ok(Sources { root, is_cut, binds: Binds::open(&plan.mounts, bundle)? })
     }
 }

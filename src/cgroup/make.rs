@@ -10,7 +10,7 @@ use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, utf8};
 
 /// What is handed over on kernels that do not say.
 const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";

@@ -103,7 +103,7 @@ pub fn exec(context: &super::Context, request: &ExecRequest) -> Result<i32> {
     }
     let pidfd_socket = request.pidfd_socket.map(connect_for_pidfd).transpose()?;
     let (rootless, is_root) = (context.start.euid != 0, context.start.is_root);
-    let adding = Adding { id: request.id, state: &state, planned, cgroup, rootless, is_root };
+    let adding = Adding { id: request.id, state, planned, cgroup, rootless, is_root };
     let added = adding.spawn(init.into_pidfd(), doors, console.theirs, preserve_fds)?;
 
     let finish = || {

@@ -5,7 +5,7 @@
 
 use crate::error::{Context as _, Error, Result};
 pub use crate::sys::process::SIGKILL;
-use crate::sys::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, process, time};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, Errno, OwnedFd, file, memory, process, time, utf8};
 
 /// How long a killed process may take to end before we give up: it can hang in the kernel, on a dead NFS server say.
 const PATIENCE_MS: u32 = 10_000;

@@ -176,7 +176,7 @@ pub(super) fn replace(
     if planned.seccomp.is_none() {
         find(planned)?;
     }
-    let word = program.to_str().unwrap_or("?");
+    let word = shown(program);
     // The file is there: what is missing is its interpreter.
     let doing = if errno == Errno::NOENT {
         "exec container process (missing dynamic library?)"

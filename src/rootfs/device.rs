@@ -100,7 +100,7 @@ fn is_node(stat: &file::Stat, kind: FileType, dev: Dev) -> bool {
 /// A node of the host as a detached mount, checked to be the device that it is said to be. Read-only, so that its
 /// mode and owner, which are the host's, cannot be changed through it; the device itself can be written to all the same.
 pub(super) fn host_node(path: &CStr, kind: FileType, dev: Dev) -> Result<OwnedFd> {
-    let text = path.to_str().unwrap_or("?");
+    let text = shown(path);
     let attr = MountAttr { attr_set: attr::RDONLY | attr::NOSUID | attr::NOEXEC, ..MountAttr::default() };
     let tree = open_tree_with(CWD, path, &attr).context("open the host's", text)?;
     let stat = file::fstat(tree.as_fd()).context("fstat", text)?;

@@ -18,7 +18,7 @@ use crate::sys::mount::{
     open_tree_clone,
 };
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, process, shown};
 
 /// Of the tmpfs that masks directories.
 const EMPTY: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
@@ -85,14 +85,14 @@ impl<'a> Rootfs<'a> {
     fn protect_name(&self, name: &CStr, kind: FileType, masks: &mut Masks<'a>) -> Result<()> {
         if let Some((path, name)) = named(self.plan.masked_paths, name) {
             return match kind {
-                FileType::Directory => mask_directory(name, masks).context("mask", text(path)),
+                FileType::Directory => mask_directory(name, masks).context("mask", shown(path)),
                 FileType::RegularFile => mask_file(name, masks),
                 _ => self.mask(path, masks),
             };
         }
         match (named(self.plan.readonly_paths, name), kind) {
             (Some((path, name)), FileType::Directory | FileType::RegularFile) => {
-                bind_onto_itself_in_cwd(name).context("make read-only", text(path))
+                bind_onto_itself_in_cwd(name).context("make read-only", shown(path))
             }
             (Some((path, _)), _) => self.make_readonly(path),
             (None, _) => Ok(()),
@@ -101,7 +101,7 @@ impl<'a> Rootfs<'a> {
 
     /// Hides a path, if it exists.
     fn mask(&self, path: &CStr, masks: &mut Masks<'_>) -> Result<()> {
-        let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", text(path))? else {
+        let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", shown(path))? else {
             return Ok(());
         };
         let (mask, make): (_, fn() -> Result<OwnedFd>) = match kind {
@@ -110,21 +110,21 @@ impl<'a> Rootfs<'a> {
         };
         let tree = match mask {
             None => make()?,
-            Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false).context("mask", text(path))?,
-            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).context("mask", text(path))?,
+            Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false).context("mask", shown(path))?,
+            Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).context("mask", shown(path))?,
         };
         let attached = place.attach(tree.as_fd());
         if attached.is_ok() && mask.is_none() {
             *mask = Some(Mask::Tree(tree));
         }
-        missing_is_none(attached).context("mask", text(path)).map(drop)
+        missing_is_none(attached).context("mask", shown(path)).map(drop)
     }
 
     /// What is there, or would be, and of what kind.
     fn existing(&self, path: &CStr) -> Result<(Place<'_>, FileType), Errno> {
-        let (place, stat) = match self.ground.in_ours(text(path)) {
+        let (place, stat) = match self.ground.in_ours(shown(path)) {
             // In the root of a sysfs there is nothing else.
-            Some((directory, name)) if text(path).starts_with("/sys/") => {
+            Some((directory, name)) if shown(path).starts_with("/sys/") => {
                 return Ok((Place::In(directory, name), FileType::Directory));
             }
             Some((directory, name)) => {
@@ -141,13 +141,13 @@ impl<'a> Rootfs<'a> {
 
     /// Makes a path read-only, if it exists, with what is mounted below it.
     fn make_readonly(&self, path: &CStr) -> Result<()> {
-        let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", text(path))? else {
+        let Some((place, tree)) = missing_is_none(self.clone_of(path)).context("resolve", shown(path))? else {
             return Ok(());
         };
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(tree.as_fd(), true, &readonly)
             .and_then(|()| place.attach(tree.as_fd()))
-            .context("make read-only", text(path))
+            .context("make read-only", shown(path))
     }
 
     /// Where a path leads. What the root of a user namespace may not look at is not there for anybody in it.
@@ -221,7 +221,7 @@ fn mask_file<'a>(name: &'a CStr, masks: &mut Masks<'a>) -> Result<()> {
             move_mount_to(null_device()?.as_fd(), CWD, name)
         }
     };
-    masked.context("mask", text(name))
+    masked.context("mask", shown(name))
 }
 
 fn null_device() -> Result<OwnedFd> {

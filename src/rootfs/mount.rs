@@ -8,7 +8,7 @@ use crate::plan::mount::{Datum, Link, Mount, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, memory, shown, utf8};
 
 impl Ground {
     /// Takes a tree of the host that was opened beforehand.
