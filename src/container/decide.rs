@@ -13,7 +13,7 @@ use crate::plan::text::Shown;
 use crate::plan::{self, Plan};
 use crate::spec;
 use crate::sys::namespace::kind;
-use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, memory, process};
+use crate::sys::{AsFd, BorrowedFd, CWD, OwnedFd, file, memory, process, shown, utf8};
 
 /// A config is not larger than this: 64 MiB, hundreds of times what the largest engines write.
 const CONFIG_LIMIT: usize = 64 << 20;
@@ -158,7 +158,7 @@ pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
     }
     let mut buffer = [0; 4096];
     let cwd = process::getcwd(&mut buffer).context("getcwd", "")?;
-    let cwd = core::str::from_utf8(cwd).unwrap_or("/");
+    let cwd = utf8(cwd).unwrap_or("/");
     Ok(match path {
         "." => memory::text(cwd),
         path => memory::format(format_args!("{}/{path}", cwd.trim_end_matches('/'))),
@@ -167,6 +167,6 @@ pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
 
 /// The same of the root file system.
 pub(super) fn rootfs_path(bundle: &str, root: &CStr) -> &'static str {
-    let root = root.to_str().unwrap_or("?");
+    let root = shown(root);
     if root.starts_with('/') { memory::text(root) } else { memory::format(format_args!("{bundle}/{root}")) }
 }

@@ -4,7 +4,7 @@
 
 use super::{Context, text};
 use crate::error::{Error, Result};
-use crate::sys::{fd, memory};
+use crate::sys::{fd, memory, natural};
 
 /// LISTEN_FDS of the caller: sd_listen_fds(3).
 pub(super) fn listen_fds(context: &Context) -> Result<u32> {
@@ -13,7 +13,7 @@ pub(super) fn listen_fds(context: &Context) -> Result<u32> {
     if value.is_empty() {
         return Ok(0);
     }
-    value.parse().map_err(|_| Error::because("LISTEN_FDS", value, "is no number"))
+    natural(value).ok_or_else(|| Error::because("LISTEN_FDS", value, "is no number"))
 }
 
 /// How many descriptors from 3 on the container gets, all of which have to be there.

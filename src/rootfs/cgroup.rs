@@ -42,7 +42,7 @@ impl Rootfs<'_> {
             None => self.tmpfs(mount)?,
         };
         // From here on everything lies in a directory that is ours alone: names in it are what we made them.
-        let there = |name: &CStr| memory::joined(&[tmpfs, name.to_str().unwrap_or("?")]).unwrap_or(c"");
+        let there = |name: &CStr| memory::joined(&[tmpfs, shown(name)]).unwrap_or(c"");
         for hierarchy in hierarchies {
             let place = there(hierarchy.name);
             file::mkdirat(CWD, place, 0o755).map_err(wrong("mkdir"))?;

@@ -17,10 +17,9 @@ use linux_raw_sys::prctl::{PR_SET_MM, PR_SET_MM_MAP, prctl_mm_map};
 use rustix::fs::{Access, AtFlags, MemfdFlags, SealFlags};
 
 use super::fd::AsRawFd;
-use super::file;
 use super::mount::{MountAttr, attr, open_tree_with};
 use super::start::Start;
-use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, process, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, file, memory, process, raw};
 
 const EXE: &core::ffi::CStr = c"/proc/self/exe";
 const PAGE: usize = 4096;

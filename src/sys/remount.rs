@@ -73,7 +73,7 @@ fn is_listed(id: u64, word: usize) -> Result<bool> {
     const LIMIT: usize = 16 << 20;
     let table = file::read_to_end(file::open(c"/proc/self/mountinfo")?.as_fd(), LIMIT)?;
     let table = utf8(table).unwrap_or("");
-    Ok(table.lines().any(|line| line.split(' ').nth(word).is_some_and(|number| number.parse() == Ok(id))))
+    Ok(table.lines().any(|line| line.split(' ').nth(word).is_some_and(|number| super::natural(number) == Some(id))))
 }
 
 /// MS_* of a mount that has these ST_*, with the changes.
