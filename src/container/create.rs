@@ -244,7 +244,7 @@ impl<'a> Maker<'_, 'a> {
         let Some(dir) = &undo.dir else { return Err(self.incomplete()) };
         let notify = match self.supervisor {
             Some(supervisor) => {
-                notify::make_directory(dir)?;
+                notify::make_directory(dir, self.plan.mount_label.and_then(|label| label.value))?;
                 if self.until == Until::Started { Notify::listen(dir, supervisor)? } else { None }
             }
             None => None,

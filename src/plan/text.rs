@@ -11,7 +11,7 @@ use super::identity::{Capabilities, User};
 use super::idmap::{Idmap, Ids};
 use super::label::Labels;
 use super::limits::{RESOURCES, Rlimit};
-use super::mount::{Change, Link, Mount, Mounts, Propagation, What};
+use super::mount::{Change, Datum, Link, Mount, Mounts, Propagation, What};
 use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
 use super::netdevice::NetDevice;
 use super::page::Page;
@@ -66,6 +66,7 @@ impl Shown<'_> {
             devices,
             net_devices,
             masked_paths,
+            mount_label,
             readonly_paths,
             hostname,
             domainname,
@@ -121,6 +122,7 @@ impl Shown<'_> {
             page.section("terminal", "path size");
             page.row(&[Text("/dev/console"), Text(size)]);
         }
+        page.one("mountLabel", Text(mount_label.map_or("", datum)));
         for (what, paths) in [("maskedPaths", masked_paths), ("readonlyPaths", readonly_paths)] {
             page.section(what, "path");
             paths.iter().for_each(|path| page.row(&[Text(text(path))]));
@@ -336,10 +338,7 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
     for Change { recursive, attr } in *changes {
         attr_words(&mut options, *recursive, attr);
     }
-    for datum in data {
-        let (key, value) = (text(datum.key), datum.value.map(text));
-        options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
-    }
+    data.iter().for_each(|given| options.push(datum(*given)));
     for (given, word) in
         [(link == Link::Copy, "copy-symlink"), (link == Link::Mount, "src-nofollow"), (*nofollow, "dest-nofollow")]
     {
@@ -362,6 +361,11 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         Flag(*copy_up, "(with a copy of what is there)"),
         Text(if or_hosts { "(or the host's)" } else { "" }),
     ]);
+}
+
+fn datum(Datum { key, value }: Datum<'_>) -> &str {
+    let key = text(key);
+    value.map_or(key, |value| memory::format(format_args!("{key}={}", text(value))))
 }
 
 fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {

@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use super::device::host_node;
 use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
+use crate::plan::mount::Datum;
 use crate::sys::file::{self, AtFlags, FileType, makedev};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_setattr, open_tree_clone};
 use crate::sys::namespace::kind;
@@ -43,7 +44,7 @@ impl Rootfs<'_> {
                 continue;
             };
             let shared = if kind == FileType::Directory {
-                or_make(&mut directory, empty_directory)?
+                or_make(&mut directory, || empty_directory(self.plan.mount_label))?
             } else {
                 or_make(&mut null, || host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3)))?
             };
@@ -119,10 +120,16 @@ fn or_make(place: &mut Option<Shared>, make: impl FnOnce() -> Result<OwnedFd>) -
     }
 }
 
-fn empty_directory() -> Result<OwnedFd> {
+/// The container may look into it, and for that it has the label of its mounts.
+fn empty_directory(label: Option<Datum<'_>>) -> Result<OwnedFd> {
     let attr = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     FsContext::open(c"tmpfs")
-        .and_then(|context| context.mount(attr))
+        .and_then(|context| {
+            if let Some(Datum { key, value: Some(value) }) = label {
+                context.set_string(key, value)?;
+            }
+            context.mount(attr)
+        })
         .map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
 }
 

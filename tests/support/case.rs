@@ -7,6 +7,7 @@ use std::sync::RwLock;
 use libtest_mimic::{Failed, Trial};
 
 use super::host;
+use super::label;
 use super::probe;
 use super::runtime::{Kind, Runtime};
 use super::sandbox::Sandbox;
@@ -42,6 +43,10 @@ pub enum Need {
     Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
     DeviceRules,
+    /// AppArmor, and somebody to load profiles.
+    AppArmor,
+    /// SELinux with the policy of these tests.
+    Selinux,
 }
 
 impl Need {
@@ -69,6 +74,8 @@ impl Need {
             Need::Program(name) => std::env::var_os("PATH")
                 .is_none_or(|path| !std::env::split_paths(&path).any(|directory| directory.join(name).exists()))
                 .then(|| format!("no {name}")),
+            Need::AppArmor => Need::Program("apparmor_parser").lacking().or_else(label::no_apparmor),
+            Need::Selinux => label::no_selinux(),
             Need::Probe => probe::path().err(),
             Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
             Need::SubordinateIds => Need::User.lacking().or_else(|| {
