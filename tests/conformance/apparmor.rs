@@ -6,7 +6,7 @@ use std::process::Command;
 use jzon::object;
 
 use crate::case;
-use crate::support::{Case, Container, Need, Profile, Sandbox, read, refused_in_one_line};
+use crate::support::{Case, Container, Kind, Need, Profile, Sandbox, read, refused_in_one_line};
 
 pub fn cases() -> Vec<Case> {
     let cases = [
@@ -25,11 +25,11 @@ pub fn cases() -> Vec<Case> {
         case!(exec_under_what_is_not_loaded_is_refused).isopod_only("other words"),
         case!(hook_of_the_container_is_under_the_profile),
         case!(confined_runtime_leaves_its_profile),
-        case!(confined_runtime_stacks).isopod_only("crun stacks in the same case, runc never"),
+        case!(confined_runtime_stacks).differs(Kind::Runc, "never stacks"),
         case!(confined_runtime_without_new_privileges)
             .needs(&[Need::Program("setpriv")])
             .isopod_only("they go by the config alone"),
-        case!(runtime_in_an_unconfined_profile).isopod_only("crun stacks upon it"),
+        case!(runtime_in_an_unconfined_profile).differs(Kind::Crun, "stacks upon it"),
     ];
     cases.map(|case| case.needs(&[Need::AppArmor])).into()
 }
@@ -105,8 +105,10 @@ fn profile_in_a_user_namespace(t: &Sandbox) {
 fn profile_of_an_ordinary_user(t: &Sandbox) {
     let profile = Profile::of_container(t, "rootless", "");
     t.as_ordinary_user();
-    let c = asking(t, &profile.name);
+    let mut c = asking(t, &profile.name);
     assert_eq!(c.run().exits(1).stdout().trim_end(), enforced(&profile));
+    c.started();
+    assert_eq!(said(t, &mut c.exec_command(&[], &["/bin/sh", "-c", ASK])), enforced(&profile));
 }
 
 /// The label is written into the host's procfs, which the container need not have.

@@ -122,7 +122,10 @@ fn process_in_a_user_namespace(t: &Sandbox) {
 
 fn process_of_an_ordinary_user(t: &Sandbox) {
     t.as_ordinary_user();
-    assert_eq!(asking(t, PROCESS).run().exits(1).stdout().trim_end(), confined(PROCESS));
+    let mut c = asking(t, PROCESS);
+    assert_eq!(c.run().exits(1).stdout().trim_end(), confined(PROCESS));
+    c.started();
+    assert_eq!(exec(&c, &[]), confined(PROCESS));
 }
 
 fn label_that_is_none_is_refused(t: &Sandbox) {
