@@ -20,7 +20,7 @@ use super::fd::AsRawFd;
 use super::file;
 use super::mount::{MountAttr, attr, mount_setattr, open_tree_clone};
 use super::start::Start;
-use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, raw};
+use super::{AsFd, BorrowedFd, CWD, Errno, OwnedFd, Result, call, memory, process, raw};
 
 const EXE: &core::ffi::CStr = c"/proc/self/exe";
 const PAGE: usize = 4096;
@@ -123,7 +123,7 @@ fn set_exe(exe: BorrowedFd<'_>, start: &Start, end: usize) -> Result<()> {
 /// what we are already.
 ///
 /// # Errors
-/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, ENOMEM.
+/// The kernel's: EACCES if `vm.memfd_noexec` forbids it, EFBIG by RLIMIT_FSIZE, with all signals blocked then; ENOMEM.
 pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
     let exe = file::open(EXE)?;
     if call("fcntl", || rustix::fs::fcntl_get_seals(&exe)).is_ok_and(|seals| seals.contains(SealFlags::WRITE)) {
@@ -136,7 +136,10 @@ pub fn execute_sealed_copy(start: &Start) -> Result<Option<Infallible>> {
         Err(Errno::INVAL) => create(flags),
         made => made,
     }?;
+    // A limit on the size of files is an error, of which somebody is told, and not our end by SIGXFSZ.
+    let mask = process::set_signal_mask(!0);
     while call("sendfile", || rustix::fs::sendfile(&copy, &exe, None, 1 << 30))? > 0 {}
+    process::set_signal_mask(mask);
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     call("fcntl", || rustix::fs::fcntl_add_seals(&copy, seals))?;
     let (args, env) = (start.args.as_ptr() as usize, start.env.as_ptr() as usize);

@@ -1,7 +1,7 @@
 //! What mount_setattr(2) does, done by mount(2), for Linux before 5.12, which has only that.
 //!
-//! It changes mounts that are attached and no others. So a detached one is first attached over the namespace's root,
-//! where no path leads that anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
+//! It changes mounts that are attached and no others. So a detached one is first attached where no path leads that
+//! anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
 //! mount namespace, with init before it executes: nothing is ever seen without its attributes.
 
 use core::ffi::CStr;
@@ -39,13 +39,12 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
     if path.is_empty() {
         let number = tree.as_raw_fd();
         path = memory::cstr(memory::format(format_args!("/proc/self/fd/{number}"))).ok_or(Errno::NOMEM)?;
-        let info = memory::cstr(memory::format(format_args!("/proc/self/fdinfo/{number}"))).ok_or(Errno::NOMEM)?;
-        let mut buffer = [0; 256];
-        let info = core::str::from_utf8(file::get(CWD, info, &mut buffer)?).unwrap_or("");
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or("").trim();
+        let id = file::mount_id(tree)?;
         if !is_listed(id, 0)? {
-            // What is no directory goes onto a file that is everywhere.
-            move_mount_to(tree, CWD, c"/").or_else(|_| move_mount_to(tree, CWD, c"/proc/version"))?;
+            // Over the root it would come over the rootfs, and could then not be moved onto that.
+            let places = [c"/proc/driver", c"/proc/version", c"/"];
+            let attach = |place| move_mount_to(tree, CWD, place);
+            attach(places[0]).or_else(|_| attach(places[1])).or_else(|_| attach(places[2]))?;
         }
         if changes && recursive && is_listed(id, 1)? {
             return Err(Errno::NOSYS);
@@ -66,11 +65,11 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
 }
 
 /// Whether a mount, by its number, is in the table of mounts: itself (word 0), or as the parent of others (word 1).
-fn is_listed(id: &str, word: usize) -> Result<bool> {
+fn is_listed(id: u64, word: usize) -> Result<bool> {
     const LIMIT: usize = 16 << 20;
     let table = file::read_to_end(file::open(c"/proc/self/mountinfo")?.as_fd(), LIMIT)?;
     let table = core::str::from_utf8(table).unwrap_or("");
-    Ok(table.lines().any(|line| line.split(' ').nth(word) == Some(id)))
+    Ok(table.lines().any(|line| line.split(' ').nth(word).is_some_and(|number| number.parse() == Ok(id))))
 }
 
 /// MS_* of a mount that has these ST_*, with the changes.

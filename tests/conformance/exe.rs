@@ -17,8 +17,10 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(init_leads_nowhere_writable),
         case!(init_in_a_user_namespace_leads_nowhere_writable).needs(&[Need::UserNamespaces]),
-        case!(joiners_lead_nowhere_writable).needs(&[Need::Probe]),
+        // Before, they are sealed copies, which the watcher does not know by their number.
+        case!(joiners_lead_nowhere_writable).needs(&[Need::Probe, Need::Linux(5, 12)]),
         case!(otherwise_a_sealed_copy_is_executed).needs(&[Need::Probe]).isopod_only("they have other ways"),
+        case!(otherwise_a_limit_on_files_is_an_error).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(otherwise_standard_input_is_read_once).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(without_either_it_refuses).needs(&[Need::Probe]).isopod_only("they have other ways"),
         case!(on_a_read_only_file_system_nothing_is_done).isopod_only("they have other ways"),
@@ -115,6 +117,15 @@ fn otherwise_a_sealed_copy_is_executed(t: &Sandbox) {
 
 fn without_set_mm(command: &Command) -> Command {
     deny(command, libc::SYS_prctl, Some(libc::PR_SET_MM), libc::EPERM)
+}
+
+fn otherwise_a_limit_on_files_is_an_error(t: &Sandbox) {
+    let c = t.container();
+    let isopod = without_set_mm(&by(&copy(t), &c.write_config_for("run")));
+    let mut command = Command::new("prlimit");
+    command.arg("--fsize=1000:1000").arg(isopod.get_program()).args(isopod.get_args());
+    let ran = t.spawn(&mut command).wait();
+    ran.fails(&["execute a sealed copy of isopod: File too large"]);
 }
 
 /// What the first of the two executions reads, the second could not read again.

@@ -10,26 +10,29 @@ use crate::support::{Case, Container, Need, Ran, Sandbox, read};
 
 const NO_SUCH_VERB: &str = "no such command";
 
+/// Before, the attributes of a mount could not be set before the container sees it.
+const ATTRIBUTES: Need = Need::Linux(5, 12);
+
 pub fn cases() -> Vec<Case> {
     vec![
-        case!(added_and_removed).isopod_only(NO_SUCH_VERB),
-        case!(list_from_standard_input).isopod_only(NO_SUCH_VERB),
-        case!(attributes_from_the_first_moment).isopod_only(NO_SUCH_VERB),
-        case!(sources_of_the_bundle).isopod_only(NO_SUCH_VERB),
-        case!(file_on_file).isopod_only(NO_SUCH_VERB),
+        case!(added_and_removed).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(list_from_standard_input).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(attributes_from_the_first_moment).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(sources_of_the_bundle).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(file_on_file).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(new_file_systems).isopod_only(NO_SUCH_VERB),
-        case!(ids_of_others).isopod_only(NO_SUCH_VERB),
+        case!(ids_of_others).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(ids_of_the_container).needs(&[Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
-        case!(changed_in_place).isopod_only(NO_SUCH_VERB),
-        case!(read_only_with_something_in_it).isopod_only(NO_SUCH_VERB),
-        case!(more_words_than_fit_into_one).isopod_only(NO_SUCH_VERB),
-        case!(links_of_the_image_stay_inside).isopod_only(NO_SUCH_VERB),
-        case!(host_sees_nothing).isopod_only(NO_SUCH_VERB),
-        case!(paused_container).isopod_only(NO_SUCH_VERB),
-        case!(created_container).isopod_only(NO_SUCH_VERB),
-        case!(container_with_a_user_namespace).needs(&[Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
+        case!(changed_in_place).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(read_only_with_something_in_it).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(more_words_than_fit_into_one).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(links_of_the_image_stay_inside).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(host_sees_nothing).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(paused_container).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(created_container).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
+        case!(container_with_a_user_namespace).needs(&[ATTRIBUTES, Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
         case!(removal_in_reverse_order).isopod_only(NO_SUCH_VERB),
-        case!(mistakes_name_their_place).isopod_only(NO_SUCH_VERB),
+        case!(mistakes_name_their_place).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(root_stays).isopod_only(NO_SUCH_VERB),
         case!(stopped_container).isopod_only(NO_SUCH_VERB),
         case!(command_line).isopod_only(NO_SUCH_VERB),

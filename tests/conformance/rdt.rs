@@ -81,10 +81,12 @@ fn with_groups(t: &Sandbox, c: &Container<'_>, script: &str) -> String {
             done
         }}
         made() {{
-            strace -o {trace} -e trace=mkdirat -e inject=mkdirat:signal=STOP {runtime} --root {state} \"$@\" &
+            rm -f {trace}; strace -o {trace} -e trace=mkdirat -e inject=mkdirat:signal=STOP {runtime} --root {state} \"$@\" & going=0
             while kill -0 $! 2>/dev/null; do
-                kernel
-                for child in $(cat /proc/$!/task/$!/children 2>/dev/null); do kill -CONT $child 2>/dev/null || true; done
+                stopped=$(grep -c 'stopped by SIGSTOP' {trace} 2>/dev/null) || true
+                if test \"${{stopped:-0}}\" -gt $going; then
+                    kernel; kill -CONT $(cat /proc/$!/task/$!/children); going=$((going + 1))
+                fi
                 sleep 0.02
             done
             wait $!

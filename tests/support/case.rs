@@ -47,6 +47,8 @@ pub enum Need {
     AppArmor,
     /// SELinux with the policy of these tests.
     Selinux,
+    /// At least this version of the kernel.
+    Linux(u32, u32),
 }
 
 impl Need {
@@ -59,6 +61,9 @@ impl Need {
                 .then(|| format!("no {name} controller in the cgroups")),
             Need::V1(name) => host::controller(name).is_none().then(|| format!("no {name} controller on cgroup v1")),
             Need::V2(name) => host::unified(name).is_none().then(|| format!("no {name} controller on cgroup v2")),
+            Need::Linux(major, minor) => {
+                (host::linux() < (major, minor)).then(|| format!("needs Linux {major}.{minor}"))
+            }
             Need::DeviceRules => host::controller("devices")
                 .or_else(|| host::unified("memory"))
                 .is_none()

@@ -40,6 +40,13 @@ fn parse_mount(line: &str) -> Option<Mount> {
     })
 }
 
+/// The version of the kernel.
+pub fn linux() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|word| word.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Where a cgroup v1 controller is mounted.
 pub fn controller(name: &str) -> Option<PathBuf> {
     let has = |mount: &Mount| mount.kind == "cgroup" && mount.options.split(',').any(|option| option == name);

@@ -14,7 +14,8 @@ pub(super) fn all() -> Vec<Test> {
     tests![
         of_root: container_is_a_scope, limits_are_the_scopes, updates_reach_the_scope, stats_of_a_scope,
             out_of_memory_in_a_scope, pod_is_a_slice, unit_of_a_quadlet, scopes_go_with_their_containers;
-        of_a_user: user_runs_in_his_own_scope, user_limits_what_he_has, unit_of_a_users_quadlet;
+        of_a_user: user_runs_in_his_own_scope, user_limits_what_he_has, unit_of_a_users_quadlet,
+            health_is_checked_by_a_timer;
     ]
 }
 
@@ -349,5 +350,27 @@ mod of_a_user {
         assert_eq!(podman.ok(&["exec", "quadlet", "echo", "inside"]), "inside\n");
         assert_eq!(user.systemctl(&["stop", "mine"]).status, 0);
         assert_ne!(podman.call(&["container", "exists", "quadlet"]).status, 0);
+    }
+
+    /// The timer's podman is told nothing of stores and runtimes: it finds the container where users have theirs, and
+    /// the runtime in what podman knows of the container.
+    pub(super) fn health_is_checked_by_a_timer(_: &Engine) {
+        let user = User::get();
+        let in_a_store = &user.podman;
+        let program = in_a_store.client.iter().position(|word| word == "podman").unwrap();
+        let runtime = ["--runtime".to_owned(), host::runtime().to_str().unwrap().to_owned()];
+        let client = in_a_store.client[..=program].iter().cloned().chain(runtime).collect();
+        let (dir, always) = (in_a_store.dir.clone(), in_a_store.always.clone());
+        let podman = Engine { kind: Kind::Podman, cgroup: String::new(), client, env: vec![], always, dir };
+        podman.ok(&["import", "--quiet", podman.dir.join("rootfs.tar").to_str().unwrap(), IMAGE]);
+        let check = ["--health-cmd", "test -e /tmp/well", "--health-interval", "1s", "--health-retries", "1"];
+        podman.sleeper("checked", &check);
+        let becomes = |status: &str| host::eventually(|| podman.inspect("checked", "State.Health.Status") == status);
+        assert!(becomes("unhealthy"), "{}", user.systemctl(&["list-timers", "--all"]).stdout);
+        podman.ok(&["exec", "checked", "touch", "/tmp/well"]);
+        assert!(becomes("healthy"), "{}", user.systemctl(&["list-timers", "--all"]).stdout);
+        podman.remove("checked");
+        let timers = || user.systemctl(&["list-units", "--plain", "--no-legend", "--type", "timer"]).stdout;
+        assert!(host::eventually(|| !timers().contains("podman healthcheck")), "{}", timers());
     }
 }
