@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, CWD, utf8};
+use crate::sys::{self, AsFd, CWD, security, utf8};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -200,21 +200,29 @@ pub enum AppArmor {
     On,
     /// And we are under a profile ourselves.
     Confined,
+    /// The same, and as we have no_new_privs, we cannot leave it.
+    Bound,
 }
 
 /// Looks at them.
 #[must_use]
 pub fn security() -> Security {
-    let starts = |path, word| text(path).is_ok_and(|text| text.starts_with(word));
-    let unconfined = || {
-        starts(c"/proc/self/attr/apparmor/current", "unconfined") || starts(c"/proc/self/attr/current", "unconfined")
-    };
-    let apparmor = match starts(c"/sys/module/apparmor/parameters/enabled", "Y") {
+    let enabled = text(c"/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with('Y'));
+    let own = || text(c"/proc/self/attr/apparmor/current").or_else(|_| text(c"/proc/self/attr/current"));
+    let apparmor = match enabled {
         false => AppArmor::Off,
-        true if unconfined() => AppArmor::On,
+        true if own().is_ok_and(is_unconfined) => AppArmor::On,
+        true if security::no_new_privs() => AppArmor::Bound,
         true => AppArmor::Confined,
     };
     Security { apparmor, selinux: file::fs_type_at(c"/sys/fs/selinux") == Ok(file::magic::SELINUX) }
+}
+
+/// Whether a label of AppArmor confines nothing: none at all, or a profile made so, as those of distributions for engines
+/// and runtimes. The kernel takes them for the same.
+fn is_unconfined(label: &str) -> bool {
+    let label = label.trim_end();
+    label == "unconfined" || label.ends_with(" (unconfined)")
 }
 
 /// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here

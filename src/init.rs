@@ -106,6 +106,9 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // For nearly everything that follows is checked against our ids in the user namespace.
     if user_namespace {
         identity::become_root(&plan.process.user)?;
+        if plan.namespaces.ipc_of_root() != 0 {
+            namespace::unshare(kind::IPC).context("unshare", "the IPC namespace")?;
+        }
     }
     if let Some(fds) = &inherited.namespaces {
         namespaces::join(plan, fds, !kind::PID)?;

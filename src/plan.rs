@@ -79,6 +79,8 @@ pub struct Plan<'a> {
     pub devices: &'a [device::Device<'a>],
     pub net_devices: &'a [netdevice::NetDevice<'a>],
     pub masked_paths: &'a [&'a CStr],
+    /// `linux.mountLabel`, for the file system over masked directories.
+    pub mount_label: Option<mount::Datum<'a>>,
     pub readonly_paths: &'a [&'a CStr],
     pub hostname: Option<&'a str>,
     pub domainname: Option<&'a str>,
@@ -201,6 +203,7 @@ pub fn compile<'a>(spec: &spec::Spec<'a>, cgroups: &Cgroups<'_>, request: &Reque
         root,
         devices: device::plan(linux.devices)?,
         net_devices: netdevice::plan(&linux.net_devices, &namespaces)?,
+        mount_label: around.label,
         masked_paths: paths("linux.maskedPaths", linux.masked_paths)?,
         readonly_paths: paths("linux.readonlyPaths", linux.readonly_paths)?,
         hostname,

@@ -33,7 +33,7 @@ pub(super) fn open_namespaces(plan: &Plan<'_>) -> Result<FdList> {
 /// In init, an error is init's own: the runtime has it from its report, not from here.
 pub(super) fn spawn(plan: &Plan<'_>, fds: &FdList, cgroup: Option<BorrowedFd<'_>>) -> Result<Spawned> {
     // A cgroup namespace has the cgroup for its root that the process is in when it is made: init makes it, later.
-    let mut new = plan.namespaces.new & !kind::CGROUP;
+    let mut new = plan.namespaces.new & !(kind::CGROUP | plan.namespaces.ipc_of_root());
     if let Some(offsets) = plan.namespaces.time_offsets {
         new &= !kind::TIME;
         let own = file::open(c"/proc/self/ns/time").context("open", "/proc/self/ns/time")?;

@@ -147,7 +147,7 @@ impl<'a> Maker<'_, 'a> {
         let plan = self.plan;
         let pidfd_sockets = [self.request.pidfd_socket.map(connect_for_pidfd).transpose()?, self.pidfd_receiver()?];
         if let Some(supervisor) = self.supervisor {
-            notify::make_directory(&begun.dir)?;
+            notify::make_directory(&begun.dir, self.plan.mount_label.and_then(|label| label.value))?;
             if self.until == Until::Started {
                 begun.notify = Notify::listen(&begun.dir, supervisor)?;
             }

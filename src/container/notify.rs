@@ -33,9 +33,16 @@ pub(super) fn wanted(context: &Context) -> Option<&'static CStr> {
     None
 }
 
-/// Makes the directory that is mounted in the container.
-pub(super) fn make_directory(dir: &StateDir) -> Result<()> {
-    file::mkdirat(dir.fd(), DIRECTORY, 0o755).context("mkdir", "notify")
+/// Makes the directory that is mounted in the container, with the label of its mounts, which the socket then has, too.
+pub(super) fn make_directory(dir: &StateDir, label: Option<&CStr>) -> Result<()> {
+    file::mkdirat(dir.fd(), DIRECTORY, 0o755).context("mkdir", "notify")?;
+    let Some(label) = label else { return Ok(()) };
+    let set = || file::set_selinux_label(open(dir)?.as_fd(), label);
+    set().context("label", "notify")
+}
+
+fn open(dir: &StateDir) -> Result<OwnedFd, Errno> {
+    file::openat(dir.fd(), DIRECTORY, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
 /// The container's socket.
@@ -47,8 +54,7 @@ pub(super) struct Notify {
 impl Notify {
     /// Listens; `None` if `create` had no NOTIFY_SOCKET, for then the container knows nothing of it.
     pub(super) fn listen(dir: &StateDir, supervisor: &'static CStr) -> Result<Option<Notify>> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let directory = match file::openat(dir.fd(), DIRECTORY, flags, Mode::empty()) {
+        let directory = match open(dir) {
             Err(Errno::NOENT) => return Ok(None),
             directory => directory.context("open", "notify")?,
         };

@@ -183,5 +183,10 @@ pub(super) fn replace(
     } else {
         "exec container process"
     };
-    Err(Error::errno(doing, quoted(word), errno))
+    let error = Error::errno(doing, quoted(word), errno);
+    let labelled = planned.labels.apparmor.or(planned.labels.selinux).is_some();
+    Err(match errno {
+        Errno::PERM | Errno::ACCESS if labelled => error.hint("perhaps not under its label"),
+        _ => error,
+    })
 }

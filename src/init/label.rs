@@ -35,16 +35,24 @@ impl Files {
 
     /// What the program is executed under.
     pub(super) fn set(&self, labels: &Labels<'_>) -> Result<()> {
-        write(&self.apparmor, labels.apparmor)?;
-        write(&self.exec, labels.selinux)
+        write(&self.apparmor, labels.apparmor).map_err(|error| match error.is(Errno::NOENT) {
+            true => error.hint("no profile of that name is loaded"),
+            false => error,
+        })?;
+        write(&self.exec, labels.selinux).map_err(unknown)
     }
 
     /// What keys that are made meanwhile belong to.
     pub(super) fn around_keyring(&self, labels: &Labels<'_>, make: impl FnOnce() -> Result<()>) -> Result<()> {
-        write(&self.keyring, labels.selinux)?;
+        write(&self.keyring, labels.selinux).map_err(unknown)?;
         make()?;
         write(&self.keyring, labels.selinux.map(|_| c""))
     }
+}
+
+#[cold]
+fn unknown(error: Error) -> Error {
+    if error.is(Errno::INVAL) { error.hint("the policy of SELinux has no such label") } else { error }
 }
 
 fn open(path: &'static CStr) -> Result<(OwnedFd, &'static CStr)> {

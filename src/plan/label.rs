@@ -34,8 +34,11 @@ pub fn plan<'a>(process: &spec::Process<'a>, security: Security) -> Result<Label
         (_, AppArmor::Off) => return Err(off("process.apparmorProfile", "AppArmor")),
         (profile, confinement) => {
             // A process that is confined and can gain no privileges may only come under more rules, not under others.
-            let stacked = confinement == AppArmor::Confined && process.no_new_privileges == Some(true);
-            let how = if stacked { "stack" } else { "exec" };
+            let how = match confinement {
+                AppArmor::Bound => "stack",
+                AppArmor::Confined if process.no_new_privileges == Some(true) => "stack",
+                _ => "exec",
+            };
             let command = memory::format(format_args!("{how} {profile}"));
             Some(cstr(command, format_args!("process.apparmorProfile"))?)
         }
@@ -86,6 +89,8 @@ mod tests {
             (Some("p"), true, AppArmor::On, Ok(Some(c"exec p"))),
             (Some("p"), false, AppArmor::Confined, Ok(Some(c"exec p"))),
             (Some("p"), true, AppArmor::Confined, Ok(Some(c"stack p"))),
+            (Some("p"), true, AppArmor::Bound, Ok(Some(c"stack p"))),
+            (Some("p"), false, AppArmor::Bound, Ok(Some(c"stack p"))),
             (Some("p"), false, AppArmor::Off, Err("AppArmor is not enabled on this machine")),
             (Some("a\0b"), false, AppArmor::On, Err("contains a NUL byte")),
         ] {

@@ -382,7 +382,8 @@ fn one<'a>(
             "cgroup" | "cgroup2" => cgroups(&collected).map_err(|why| wrong("options", format_args!("{why}")))?,
             _ => {
                 let context = around.label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"));
-                if kind == "mqueue" {
+                // Those of the host are labelled as the host likes.
+                if kind == "mqueue" && around.namespaces.has(kind::IPC) {
                     label = around.label.and_then(|label| label.value);
                 }
                 let data = data(collected.supers, collected.data, context);
@@ -519,12 +520,18 @@ fn collect<'a>(index: usize, words: &[&'a str]) -> Result<Collected<'a>> {
                 let nul = || wrong(format_args!("contains a NUL byte"));
                 all.data.push(Datum {
                     key: memory::cstr(key).ok_or_else(nul)?,
-                    value: value.map(|value| memory::cstr(value).ok_or_else(nul)).transpose()?,
+                    value: value.map(|value| memory::cstr(unquoted(key, value)).ok_or_else(nul)).transpose()?,
                 });
             }
         }
     }
     Ok(all)
+}
+
+/// In a list of options, a context of SELinux is quoted, for it has commas; this is none.
+fn unquoted<'a>(key: &str, value: &'a str) -> &'a str {
+    let quoted = || value.strip_prefix('"')?.strip_suffix('"');
+    if key.ends_with("context") { quoted().unwrap_or(value) } else { value }
 }
 
 fn forget(attr: &mut MountAttr, bits: u64) {

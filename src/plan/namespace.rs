@@ -80,6 +80,12 @@ impl Namespaces<'_> {
         self.new & kind != 0 || self.joins(kind)
     }
 
+    /// CLONE_NEWIPC, if whoever makes it has to be root in the container's user namespace: its queues are his who does.
+    #[must_use]
+    pub fn ipc_of_root(&self) -> u64 {
+        if self.has(kind::USER) { self.new & kind::IPC } else { 0 }
+    }
+
     /// CLONE_NEW* of those that are not the runtime's.
     #[must_use]
     pub fn all(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::identity::{Capabilities, User};
 use super::idmap::{Idmap, Ids};
 use super::label::Labels;
 use super::limits::{RESOURCES, Rlimit};
-use super::mount::{Change, Link, Mount, Mounts, Propagation, What};
+use super::mount::{Change, Datum, Link, Mount, Mounts, Propagation, What};
 use super::namespace::{By, Join, KINDS, Map, Maps, Namespaces, name};
 use super::netdevice::NetDevice;
 use super::page::Page;
@@ -65,6 +65,7 @@ impl Shown<'_> {
             devices,
             net_devices,
             masked_paths,
+            mount_label,
             readonly_paths,
             hostname,
             domainname,
@@ -120,6 +121,7 @@ impl Shown<'_> {
             page.section("terminal", "path size");
             page.row().text("/dev/console").text(size);
         }
+        page.one("mountLabel").text(mount_label.map_or("", datum));
         for (what, paths) in [("maskedPaths", masked_paths), ("readonlyPaths", readonly_paths)] {
             page.section(what, "path");
             for path in *paths {
@@ -341,10 +343,7 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
     for Change { recursive, attr } in *changes {
         attr_words(&mut options, *recursive, attr);
     }
-    for datum in data {
-        let (key, value) = (shown(datum.key), datum.value.map(shown));
-        options.push(value.map_or(key, |value| memory::format(format_args!("{key}={value}"))));
-    }
+    data.iter().for_each(|given| options.push(datum(*given)));
     for (given, word) in
         [(link == Link::Copy, "copy-symlink"), (link == Link::Mount, "src-nofollow"), (*nofollow, "dest-nofollow")]
     {
@@ -366,6 +365,11 @@ fn fill_mount(page: &mut Page<'_>, mount: &Mount<'_>) {
         .flag(*readonly_late, "(ro at the end)")
         .flag(*copy_up, "(with a copy of what is there)")
         .text(if or_hosts { "(or the host's)" } else { "" });
+}
+
+fn datum(Datum { key, value }: Datum<'_>) -> &str {
+    let key = shown(key);
+    value.map_or(key, |value| memory::format(format_args!("{key}={}", shown(value))))
 }
 
 fn fill_device(page: &mut Page<'_>, device: &Device<'_>) {

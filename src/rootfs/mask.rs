@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use super::device::host_node;
 use super::{Place, Rootfs};
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Mount, Role};
+use crate::plan::mount::{Datum, Mount, Role};
 use crate::sys::file::{self, AtFlags, FileType, Mode, OFlags, makedev};
 use crate::sys::mount::{
     FsContext, MountAttr, attr, bind_in_cwd, bind_onto_itself_in_cwd, mount_in_cwd, mount_setattr, move_mount_to,
@@ -60,11 +60,14 @@ impl<'a> Rootfs<'a> {
         Ok(())
     }
 
-    /// Our procfs, if nothing but what the kernel has there can be in it.
+    /// Our procfs, if nothing but what the kernel has there can be in it, and what comes into it has no label.
     fn pure_procfs(&self) -> Option<BorrowedFd<'_>> {
         let as_made = |mount: &Mount<'_>| mount.attr & attr::RDONLY == 0 && mount.changes.is_empty();
         let mut mounts = self.plan.mounts.steps.iter().filter(|mount| mount.role == Role::Proc);
-        let is_pure = !self.ground.strayed.get() && !self.plan.hooks.during_create() && mounts.all(as_made);
+        let is_pure = !self.ground.strayed.get()
+            && !self.plan.hooks.during_create()
+            && self.plan.mount_label.is_none()
+            && mounts.all(as_made);
         self.ground.proc.as_ref().filter(|_| is_pure).map(AsFd::as_fd)
     }
 
@@ -104,12 +107,11 @@ impl<'a> Rootfs<'a> {
         let Some((place, kind)) = missing_is_none(self.existing(path)).context("resolve", shown(path))? else {
             return Ok(());
         };
-        let (mask, make): (_, fn() -> Result<OwnedFd>) = match kind {
-            FileType::Directory => (&mut masks.directory, empty_directory),
-            _ => (&mut masks.file, null_device),
-        };
+        let is_directory = kind == FileType::Directory;
+        let mask = if is_directory { &mut masks.directory } else { &mut masks.file };
         let tree = match mask {
-            None => make()?,
+            None if is_directory => empty_directory(self.plan.mount_label)?,
+            None => null_device()?,
             Some(Mask::Tree(tree)) => open_tree_clone(tree.as_fd(), c"", false).context("mask", shown(path))?,
             Some(Mask::Named(name)) => open_tree_clone(CWD, name, false).context("mask", shown(path))?,
         };
@@ -228,8 +230,14 @@ fn null_device() -> Result<OwnedFd> {
     host_node(c"/dev/null", FileType::CharacterDevice, makedev(1, 3))
 }
 
-fn empty_directory() -> Result<OwnedFd> {
+/// The container may look into it, and for that it has the label of its mounts.
+fn empty_directory(label: Option<Datum<'_>>) -> Result<OwnedFd> {
     FsContext::open(c"tmpfs")
-        .and_then(|context| context.mount(EMPTY))
+        .and_then(|context| {
+            if let Some(Datum { key, value: Some(value) }) = label {
+                context.set_string(key, value)?;
+            }
+            context.mount(EMPTY)
+        })
         .map_err(|errno| Error::errno("mount", "an empty tmpfs to mask directories", errno))
 }

@@ -7,8 +7,8 @@ use linux_raw_sys::general::{
     __NR_setresuid,
 };
 use linux_raw_sys::prctl::{
-    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NO_NEW_PRIVS,
+    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_GET_NO_NEW_PRIVS,
+    PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
 };
 
 use super::{Result, raw};
@@ -35,6 +35,14 @@ pub fn set_dumpable(on: bool) -> Result<()> {
 /// None in practice.
 pub fn set_no_new_privs() -> Result<()> {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// PR_GET_NO_NEW_PRIVS.
+#[must_use]
+pub fn no_new_privs() -> bool {
+    // SAFETY: takes nothing.
+    let set = unsafe { raw("prctl", __NR_prctl, [PR_GET_NO_NEW_PRIVS as usize, 0, 0, 0, 0, 0]) };
+    set == Ok(1)
 }
 
 /// PR_SET_KEEPCAPS: the permitted set survives a change of uid.

@@ -9,6 +9,7 @@ const PAGE: &str = include_str!("../../docs/attacks.md");
 
 /// Tests that are attacks but are about more than that live here.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("apparmor", include_str!("../conformance/apparmor.rs")),
     ("cgroup", include_str!("../conformance/cgroup.rs")),
     ("device_rules", include_str!("../conformance/device_rules.rs")),
     ("errors", include_str!("../conformance/errors.rs")),

@@ -8,17 +8,19 @@ use std::path::PathBuf;
 use jzon::{JsonValue, array};
 
 use crate::breach::{attack, holds, refused, same, says};
-use crate::support::{Container, Need, Sandbox, read};
+use crate::support::{Container, Need, Profile, Sandbox, read};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
     vec![
         attack!(cve_2019_16884_proc_is_a_volume),
         attack!(cve_2019_16884_proc_is_a_volume_by_another_name),
+        attack!(cve_2019_16884_profile_is_not_applied).needs(&[Need::AppArmor]),
         attack!(cve_2025_52881_sysctl_is_redirected),
         attack!(cve_2025_52881_label_is_redirected),
         attack!(cve_2026_115521_image_answers_for_descriptors),
         attack!(cve_2015_1334_exec_with_a_procfs_of_lies),
+        attack!(cve_2015_1334_exec_without_the_profile).needs(&[Need::AppArmor]),
         attack!(no_pivot_leaves_a_procfs_to_mount).needs(&[Need::UserNamespaces]).proves_itself(),
         attack!(fake_tree_in_the_image),
     ]
@@ -98,6 +100,46 @@ fn cve_2019_16884_proc_is_a_volume_by_another_name(t: &Sandbox) {
     }
 }
 
+/// Whatever lies where procfs might: the process is under its profile, by what the kernel says, or there is none.
+fn cve_2019_16884_profile_is_not_applied(t: &Sandbox) {
+    let profile = Profile::of_container(t, "lied-to", "");
+    let volume = lies(t.path("volume"));
+    let traps: [&dyn Fn(&mut Container<'_>); 5] = [
+        &|c| {
+            lies(c.without_mount("/proc").inside("/proc"));
+        },
+        &|c| {
+            c.without_mount("/proc").bind("/proc", &volume, &[]);
+        },
+        &|c| {
+            c.without_mount("/proc").symlink("/link", "proc").bind("/link", &volume, &[]);
+        },
+        &|c| {
+            c.bind("/proc/self", volume.join("self"), &[]);
+        },
+        &|c| {
+            c.bind("/proc/self/attr", volume.join("self/attr"), &[]);
+        },
+    ];
+    for trap in traps {
+        let mut c = t.container();
+        trap(&mut c);
+        c.config["process"]["apparmorProfile"] = profile.name.as_str().into();
+        let is_made = c.args(&["/bin/sleep", "600"]).create().code == 0;
+        if is_made && c.start().code == 0 {
+            is_under(&profile, c.pid());
+        }
+        are_untouched(&volume);
+        c.force_delete();
+    }
+}
+
+#[track_caller]
+fn is_under(profile: &Profile, pid: i32) {
+    let label = read(format!("/proc/{pid}/attr/current"));
+    same(&label.trim_end(), &format!("{} (enforce)", profile.name).as_str(), "the profile of a container's process");
+}
+
 /// Refused, or written to the kernel's own file: never to what lies over it.
 fn cve_2025_52881_sysctl_is_redirected(t: &Sandbox) {
     let before = read("/proc/sys/kernel/core_pattern");
@@ -159,6 +201,23 @@ fn cve_2015_1334_exec_with_a_procfs_of_lies(t: &Sandbox) {
     for ran in [ran, plain] {
         holds(ran.code != 0 || ran.stdout().trim() == "1000", format_args!("not the user that was asked for: {ran}"));
     }
+    c.force_delete();
+}
+
+/// The same, for the profile of who comes in.
+fn cve_2015_1334_exec_without_the_profile(t: &Sandbox) {
+    let profile = Profile::of_container(t, "lied-to", "");
+    let volume = lies(t.path("volume"));
+    let mut c = t.container();
+    c.config["process"]["apparmorProfile"] = profile.name.as_str().into();
+    c.capabilities(&["CAP_SYS_ADMIN"]).bind("/lies", &volume, &[]);
+    c.sh("mount -o bind /lies /proc && echo there >/tmp/ready; sleep 600").writable().created();
+    c.start().ok();
+    crate::support::eventually("it has mounted", || c.inside("/tmp/ready").exists());
+    let file = t.path("pid");
+    c.exec(&["--detach", "--pid-file", file.to_str().expect("path")], &["/bin/sleep", "600"]).ok();
+    is_under(&profile, read(&file).trim().parse().expect("pid"));
+    are_untouched(&volume);
     c.force_delete();
 }
 

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod apparmor;
 mod binary;
 mod budget;
 mod cgroup;
@@ -40,6 +41,7 @@ mod rdt;
 mod rootless;
 mod scheduling;
 mod seccomp;
+mod selinux;
 mod signals;
 mod supervision;
 mod systemd;
@@ -101,6 +103,8 @@ fn cases() -> Vec<Case> {
         notify::cases(),
         rdt::cases(),
         live_mounts::cases(),
+        apparmor::cases(),
+        selinux::cases(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -89,6 +89,7 @@ pub fn cases() -> Vec<Case> {
             .isopod_only(IDS)
             .needs(&[Need::Linux(5, 12), Need::UserNamespaces]),
         case!(long_options_of_a_file_system),
+        case!(message_queues_belong_to_root).needs(&[Need::UserNamespaces]),
         case!(mount_label_needs_selinux).isopod_only("crun ignores it"),
     ]
 }
@@ -811,6 +812,13 @@ fn long_options_of_a_file_system(t: &Sandbox) {
     c.mount("/data", "overlay", "overlay", &[&option, "nodev", "ro"]);
     assert_eq!(c.out("ls /data"), "one\ntwo");
     assert_has(&mount_flags(&mut c, "/data"), &["nodev", "ro"]);
+}
+
+/// Whose user namespace it is: he may change their directory.
+fn message_queues_belong_to_root(t: &Sandbox) {
+    let mut c = t.container();
+    c.with_user_namespace();
+    assert_eq!(c.out("stat -c %u:%a /dev/mqueue && chmod 700 /dev/mqueue"), "0:1777");
 }
 
 fn mount_label_needs_selinux(t: &Sandbox) {

@@ -8,6 +8,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::denied::{self, Denied};
 use super::host;
+use super::label;
 use super::probe;
 use super::runtime::{Kind, Runtime};
 use super::sandbox::Sandbox;
@@ -43,6 +44,10 @@ pub enum Need {
     Processors(usize),
     /// Somebody who enforces device rules: the controller of cgroup v1, or the kernel's own on v2.
     DeviceRules,
+    /// AppArmor, and somebody to load profiles.
+    AppArmor,
+    /// SELinux with the policy of these tests.
+    Selinux,
     /// At least this version of the kernel.
     Linux(u32, u32),
 }
@@ -75,6 +80,8 @@ impl Need {
             Need::Program(name) => std::env::var_os("PATH")
                 .is_none_or(|path| !std::env::split_paths(&path).any(|directory| directory.join(name).exists()))
                 .then(|| format!("no {name}")),
+            Need::AppArmor => Need::Program("apparmor_parser").lacking().or_else(label::no_apparmor),
+            Need::Selinux => label::no_selinux(),
             Need::Probe => probe::path().err(),
             Need::User => user::user().err().or_else(|| Need::UserNamespaces.lacking()),
             Need::SubordinateIds => Need::User.lacking().or_else(|| {

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -443,6 +444,25 @@ static int report(char **argv, char **environment)
     return 0;
 }
 
+/* label: what SELinux has $OF under; keylabel: that of the session keyring. */
+static int label(void)
+{
+    char text[256] = "";
+    if (lgetxattr(getenv("OF"), "security.selinux", text, sizeof text - 1) < 0)
+        return errno;
+    puts(text);
+    return 0;
+}
+
+static int keylabel(void)
+{
+    char text[256] = "";
+    if (syscall(SYS_keyctl, 17 /* KEYCTL_GET_SECURITY */, -3 /* KEY_SPEC_SESSION_KEYRING */, text, sizeof text) < 0)
+        return errno;
+    puts(text);
+    return 0;
+}
+
 /* deny NUMBER FIRST ERRNO PROGRAM [ARGUMENT...]: becomes a program that gets the error from this system call, if its
    first argument is FIRST or that is -1. */
 static int deny(char **words)
@@ -507,6 +527,7 @@ int main(int argc, char **argv, char **environment)
         { "await", await }, { "notify", notify }, { "overwrite", overwrite },
         { "spy", spy }, { "threads", threads }, { "trace", trace },
         { "filtered", filtered },
+        { "label", label }, { "keylabel", keylabel },
     };
     if (argc > 5 && !strcmp(argv[1], "deny"))
         return deny(argv + 2);

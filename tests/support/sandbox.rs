@@ -95,6 +95,11 @@ impl Sandbox {
         format!("{MARK}={}", self.token)
     }
 
+    /// What no other test has in its names.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A path in this test's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
