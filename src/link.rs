@@ -96,6 +96,15 @@ impl Parent {
             ([_, line @ ..], _) => Report::Failed(failure(line)),
         })
     }
+
+    /// What init has failed with already, in place of what fails here because it is dead.
+    #[cold]
+    pub fn last_words(&self) -> Option<Error> {
+        match time::wait_readable(self.0.as_fd(), Some(0)).ok()?.then(|| self.hear())?.ok()? {
+            Report::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Child {

@@ -323,7 +323,8 @@ impl Ground {
         if let Some(tree) = &tree
             && mount.readonly_late
         {
-            self.readonly.push(Some(tree.try_clone().context("dup", mount.destination.normal)?));
+            let copy = tree.try_clone().inspect_err(|_| detach(tree.as_fd()));
+            self.readonly.push(Some(copy.context("dup", mount.destination.normal)?));
         }
         Ok(tree)
     }
@@ -331,9 +332,19 @@ impl Ground {
     /// Until now mount points had to be made in them.
     fn make_readonly_late(&self) -> Result<()> {
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
-        self.readonly
-            .iter()
-            .try_for_each(|tree| mount_setattr(tree, false, &readonly).context("make read-only", "a mount"))
+        let make = |tree: BorrowedFd<'_>| {
+            let made = mount_setattr(tree, false, &readonly);
+            if made.is_err() {
+                detach(tree);
+            }
+            made.context("make read-only", "a mount")
+        };
+        // All of them, whatever one of them says.
+        let mut made = Ok(());
+        for tree in self.readonly.iter() {
+            made = made.and(make(tree));
+        }
+        made
     }
 
     fn root(&self) -> Root<'_> {
@@ -403,10 +414,10 @@ impl Live {
     /// Makes mounts, in their order.
     ///
     /// # Errors
-    /// The kernel's, with the mount's place and destination; those before it are there then.
+    /// The kernel's, with the mount's place and destination; those before it are there then, and as they were asked for.
     pub fn mount(&mut self, mounts: &[Mount<'_>]) -> Result<()> {
-        mounts.iter().try_for_each(|mount| self.0.mount(mount).map(drop))?;
-        self.0.make_readonly_late()
+        let made = mounts.iter().try_for_each(|mount| self.0.mount(mount).map(drop));
+        made.and(self.0.make_readonly_late())
     }
 
     /// Takes away what is mounted at these places, the last one first. umount2(2) takes only paths: the current directory
@@ -447,6 +458,12 @@ impl Live {
 
 fn is_sysfs(mount: &Mount<'_>) -> bool {
     matches!(mount.what, What::Filesystem { fs, .. } if fs == c"sysfs")
+}
+
+/// Rather no mount than one that can be written to.
+#[cold]
+fn detach(tree: BorrowedFd<'_>) {
+    let _ = process::fchdir(tree).and_then(|()| umount_detach_cwd());
 }
 
 /// A directory or an empty file in a directory of ours.

@@ -28,18 +28,20 @@ impl<'a> Maker<'_, 'a> {
         // Init's.
         drop((ready.child, namespaces, ready.sources, ready.fifos, ready.doors, console.theirs));
         state.pid = pid;
-        resctrl::enter(state.rdt, pid)?;
+        // What cannot be done for a process that has ended is no news: why it has is.
+        let or_last_words = |error| link.last_words().unwrap_or(error);
+        resctrl::enter(state.rdt, pid).map_err(or_last_words)?;
         if let Some(maps) = &plan.namespaces.maps {
-            uid_map::write(pid, maps, self.context.start.var("PATH"))?;
+            uid_map::write(pid, maps, self.context.start.var("PATH")).map_err(or_last_words)?;
             // Before it becomes root of its user namespace, and so nobody that the caller may change.
-            self.set_oom_score(pid)?;
+            self.set_oom_score(pid).map_err(or_last_words)?;
             link.tell(Step::Mapped, 0)?;
         }
         if let Some(late) = ready.late {
             late.create_closed(&plan.cgroup.limits)?;
             made.begun.cgroup = Some(ready.cgroup);
         }
-        netdevice::move_all(plan, network.as_ref(), pid)?;
+        netdevice::move_all(plan, network.as_ref(), pid).map_err(or_last_words)?;
         if plan.namespaces.maps.is_none() {
             self.set_oom_score(pid)?;
         }

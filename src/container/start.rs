@@ -24,22 +24,25 @@ pub fn start(context: &Context, id: &'static str) -> Result<()> {
         Some(supervisor) => Notify::listen(&dir, supervisor)?,
         None => None,
     };
+    // Who it is that we wait for. Once the fifo is open, init goes on, whatever becomes of us.
+    let find = || match dir.read()? {
+        Some(state) => state.init().map(|init| Some((state, init))),
+        None => Ok(None),
+    };
+    let mut waited = if notify.is_some() { find()? } else { None };
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.
     let mut answer = None;
     let fifo = match open(&dir, EXEC_FIFO, OFlags::WRONLY | OFlags::NOFOLLOW) {
         Err(Errno::LOOP) => {
             // Only a link to the fifo: init answers.
             answer = Some(open(&dir, ANSWER_FIFO, OFlags::RDONLY).context("open", "answer.fifo")?);
+            waited = find()?;
             open(&dir, EXEC_FIFO, OFlags::WRONLY)
         }
         fifo => fifo,
     };
     release(&dir, id, fifo)?;
-    if answer.is_none() && notify.is_none() {
-        return Ok(());
-    }
-    let state = dir.read()?.ok_or_else(|| not_running(id))?;
-    let init = state.init()?;
+    let Some((state, init)) = waited else { return Ok(()) };
     // Nobody has to wait for what we wait for, least of all who deletes the container.
     dir.unlock();
     let finish = || {

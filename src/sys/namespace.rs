@@ -27,13 +27,17 @@ pub fn unshare(flags: u64) -> Result<()> {
     unsafe { super::raw("unshare", __NR_unshare, [flags as usize, 0, 0, 0, 0, 0]) }.map(drop)
 }
 
-/// setns(2) into the namespace that the descriptor is.
+/// setns(2) into the namespace that the descriptor is, or into those of the process that it is.
 ///
 /// # Errors
 /// EINVAL if it is not of that kind; EPERM.
 pub fn setns(namespace: BorrowedFd<'_>, kind: u64) -> Result<()> {
+    #[cfg(not(feature = "faults"))]
+    let name = "setns";
+    #[cfg(feature = "faults")]
+    let name = super::fault::setns(namespace);
     // SAFETY: takes a descriptor and flags.
-    unsafe { super::raw("setns", __NR_setns, [namespace.as_raw_fd() as usize, kind as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { super::raw(name, __NR_setns, [namespace.as_raw_fd() as usize, kind as usize, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// sethostname(2).

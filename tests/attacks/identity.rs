@@ -4,10 +4,11 @@
 use std::fs;
 use std::process::Command;
 
+use jzon::object;
 use nix::libc;
 
 use crate::breach::{holds, says};
-use crate::support::{Container, Sandbox};
+use crate::support::{Container, Need, Sandbox, with_key};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -22,6 +23,8 @@ pub fn attacks() -> Vec<Attack> {
         attack!(cve_2024_40635_user_above_the_range),
         attack!(cve_2026_46680_user_that_is_no_number),
         attack!(groups_of_the_caller),
+        attack!(keyring_of_the_caller).needs(&[Need::Probe]),
+        attack!(filter_of_every_thread).needs(&[Need::Probe]),
     ]
 }
 
@@ -173,5 +176,41 @@ fn groups_of_the_caller(t: &Sandbox) {
     c.as_user(0, 0).started();
     let exec = c.exec_command(&[], &["/bin/sed", "-n", "s/^Groups:[[:space:]]*//p", "/proc/self/status"]);
     says(&t.spawn(&mut grouped(&exec)).wait(), "", "supplementary groups of an exec");
+    c.force_delete();
+}
+
+/// What the caller keeps in his session keyring, who has just unlocked something: for the container's process and for one
+/// that joins it.
+fn keyring_of_the_caller(t: &Sandbox) {
+    let mut c = t.container();
+    let name = format!("key-of-{}", c.id);
+    let keyless = |command: &Command, who: &str| {
+        let ran = t.spawn(&mut with_key(command, &name, "secret")).wait();
+        says(&ran, "none", format_args!("the key that {who} finds"));
+    };
+    c.with_probe().args(&["/probe", "key", &name]);
+    keyless(&c.write_config_for("run"), "the container");
+    c.started();
+    keyless(&c.exec_command(&[], &["/probe", "key", &name]), "who joins it");
+    c.force_delete();
+}
+
+/// Also one that is made later, with and without the flag that is for more than one thread.
+fn filter_of_every_thread(t: &Sandbox) {
+    let mut c = t.container();
+    c.probe("filtered");
+    for flags in [&[][..], &["SECCOMP_FILTER_FLAG_TSYNC"]] {
+        c.config["linux"]["seccomp"] = object! {
+            defaultAction: "SCMP_ACT_ALLOW",
+            flags: flags.to_vec(),
+            syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+        };
+        for no_new_privileges in [true, false] {
+            c.config["process"]["noNewPrivileges"] = no_new_privileges.into();
+            says(&c.run(), "2 2", "the filter of a thread and of its maker");
+        }
+    }
+    c.started();
+    says(&c.exec(&[], &["/probe", "filtered"]), "2 2", "the filter of a thread and of its maker in an exec");
     c.force_delete();
 }

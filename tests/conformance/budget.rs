@@ -53,7 +53,7 @@ fn expect_at_most(budget: usize, t: &Sandbox, command: &Command) {
         .arg(&trace)
         .arg(command.get_program())
         .args(command.get_args());
-    // Descriptors of ours that it inherited would lie between its own, which then take more calls to close.
+    // And his descriptors would lie between those of the runtime, which then take more calls to close.
     let close = || {
         // SAFETY: closes nothing before the execution.
         match unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) } {

@@ -96,9 +96,8 @@ fn absolute_path(t: &Sandbox) {
     let mut c = t.container();
     let path = format!("/{}/deep/er", c.id);
     c.config["linux"]["cgroupsPath"] = path.as_str().into();
-    let own = own_path(&mut c);
-    remove_parents(t);
-    assert_eq!(own, path);
+    let _parents = Parents(t);
+    assert_eq!(own_path(&mut c), path);
 }
 
 /// Relative to the root of each hierarchy: the spec leaves it to the runtime, and a place that depends on who calls
@@ -107,24 +106,27 @@ fn relative_path(t: &Sandbox) {
     let mut c = t.container();
     let path = format!("{}/rel", c.id);
     c.config["linux"]["cgroupsPath"] = path.as_str().into();
-    let own = own_path(&mut c);
-    remove_parents(t);
-    assert_eq!(own, format!("/{path}"));
+    let _parents = Parents(t);
+    assert_eq!(own_path(&mut c), format!("/{path}"));
 }
 
 fn path_leading_out_is_confined(t: &Sandbox) {
     let mut c = t.container();
     let outside = t.path("escaped");
     c.config["linux"]["cgroupsPath"] = format!("/../../../../..{}", outside.display()).into();
+    let _parents = Parents(t);
     c.sh("true").run();
     assert!(!outside.exists());
-    remove_parents(t);
 }
 
 /// A runtime removes the container's cgroup; directories above it may belong to others, so they are the test's.
-fn remove_parents(t: &Sandbox) {
-    for dir in t.cgroups().iter().rev() {
-        let _ = fs::remove_dir(dir);
+struct Parents<'a>(&'a Sandbox);
+
+impl Drop for Parents<'_> {
+    fn drop(&mut self) {
+        for dir in self.0.cgroups().iter().rev() {
+            let _ = fs::remove_dir(dir);
+        }
     }
 }
 
@@ -371,11 +373,11 @@ fn unified_controllers_are_turned_on_along_the_path(t: &Sandbox) {
     c.config["linux"]["cgroupsPath"] = path.as_str().into();
     c.config["linux"]["resources"]["pids"] = object! { limit: 77 };
     c.config["linux"]["resources"]["memory"] = object! { limit: 64 << 20 };
+    let _parents = Parents(t);
     c.started();
     let file = |name: &str| c.cgroup_file("memory", &format!("deep/er/{name}"));
     let (pids, memory) = (file("pids.max"), file("memory.max"));
     c.force_delete().ok();
-    remove_parents(t);
     assert_eq!((pids, memory), ("77".into(), (64 << 20).to_string()));
 }
 
@@ -383,6 +385,7 @@ fn unified_controllers_are_turned_on_along_the_path(t: &Sandbox) {
 fn unified_parent_with_processes_is_refused(t: &Sandbox) {
     let mut c = t.container();
     let parent = c.unified_cgroup();
+    let _parents = Parents(t);
     fs::create_dir(&parent).expect("mkdir");
     let mut process = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
     fs::write(parent.join("cgroup.procs"), process.id().to_string()).expect("move");
@@ -395,7 +398,6 @@ fn unified_parent_with_processes_is_refused(t: &Sandbox) {
     c.config["linux"]["resources"].remove("memory");
     let unlimited = c.sh("true").run();
     process.kill().and_then(|()| process.wait()).expect("kill");
-    remove_parents(t);
     ran.fails(&["memory", "processes of its own"]);
     assert_eq!(kind.trim(), "domain");
     unlimited.ok();
@@ -405,12 +407,11 @@ fn unified_parent_with_processes_is_refused(t: &Sandbox) {
 fn unified_frozen_parent_is_refused(t: &Sandbox) {
     let mut c = t.container();
     let parent = c.unified_cgroup();
+    let _parents = Parents(t);
     fs::create_dir(&parent).expect("mkdir");
     fs::write(parent.join("cgroup.freeze"), "1").expect("freeze");
     c.config["linux"]["cgroupsPath"] = format!("/{}/below", c.id).into();
-    let ran = c.sh("true").run();
-    remove_parents(t);
-    ran.fails(&["frozen"]);
+    c.sh("true").run().fails(&["frozen"]);
 }
 
 /// With a cgroup namespace and without one, `/sys/fs/cgroup` begins with the container's own cgroup, read-only.

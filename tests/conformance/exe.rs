@@ -11,7 +11,7 @@ use std::process::Command;
 use nix::libc;
 
 use crate::case;
-use crate::support::{Case, Container, Need, Sandbox, deny, eventually, read};
+use crate::support::{Case, Container, Need, Sandbox, copy_program, deny, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Case> {
 /// A copy of the runtime, which may be destroyed.
 fn copy(t: &Sandbox) -> PathBuf {
     let copy = t.path("runtime");
-    fs::copy(&t.runtime.path, &copy).expect("copy");
+    copy_program(&t.runtime.path, &copy);
     copy
 }
 
@@ -160,12 +160,20 @@ fn on_a_read_only_file_system_nothing_is_done(t: &Sandbox) {
         assert!(status.success());
     };
     mount(&["--bind"]);
+    let _mounted = Mounted(&mounted);
     mount(&["-o", "remount,ro,bind"]);
     c.sh("true").write_config();
     t.spawn(&mut by(&mounted, &c.command("create", &[]))).wait().ok();
     assert_eq!(fs::read_link(format!("/proc/{}/exe", c.pid())).expect("exe"), mounted);
     is_not_writable(c);
-    assert!(Command::new("umount").arg("-l").arg(&mounted).status().expect("umount").success());
+}
+
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
 }
 
 /// `ps` shows it.

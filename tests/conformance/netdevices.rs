@@ -1,6 +1,7 @@
 //! Interfaces of the host that become the container's: veth pairs, made for the test in a namespace of its own.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jzon::object;
 
@@ -27,9 +28,10 @@ struct Pair(String, String);
 impl Pair {
     fn new() -> Pair {
         let id = std::process::id() % 100_000;
-        let thread = format!("{:?}", std::thread::current().id());
-        let digits: String = thread.chars().filter(char::is_ascii_digit).collect();
-        let pair = Pair(format!("ia{id}x{digits}"), format!("ib{id}x{digits}"));
+        // The kernel takes away in its own time what was a container's.
+        static PAIRS: AtomicU32 = AtomicU32::new(0);
+        let number = PAIRS.fetch_add(1, Ordering::Relaxed);
+        let pair = Pair(format!("ia{id}x{number}"), format!("ib{id}x{number}"));
         ip(&["link", "add", &pair.0, "type", "veth", "peer", "name", &pair.1]);
         pair
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Sandbox, read};
+use crate::support::{Case, Container, Kind, Need, Sandbox, read, with_key};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         case!(duplicate_rlimit_is_refused).isopod_only("takes the last one"),
         case!(unknown_rlimit_is_refused),
         case!(no_new_privileges),
+        case!(no_new_keyring_is_the_callers).needs(&[Need::Probe]),
         case!(oom_score_is_raised),
         case!(environment_is_exact),
         case!(home_comes_from_passwd),
@@ -380,4 +381,15 @@ fn scheduling_is_not_inherited(t: &Sandbox) {
     let all = read("/proc/1/status");
     let all = all.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("cpus").trim();
     assert_eq!(t.spawn(&mut command).wait().ok(), all);
+}
+
+/// Only who asks for it has what the caller keeps there.
+fn no_new_keyring_is_the_callers(t: &Sandbox) {
+    let mut c = t.container();
+    let name = format!("key-of-{}", c.id);
+    c.with_probe().args(&["/probe", "key", &name]).write_config();
+    for (options, found) in [(&[][..], "none"), (&["--no-new-keyring"], "secret")] {
+        let command = with_key(&c.command("run", options), &name, "secret");
+        assert_eq!(t.spawn(&mut { command }).wait().ok(), found, "{options:?}");
+    }
 }

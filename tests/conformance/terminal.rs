@@ -176,9 +176,9 @@ fn foreground_relays_both_ways(t: &Sandbox) {
 fn foreground_of_a_program_that_ends_at_once(t: &Sandbox) {
     for _ in 0..20 {
         let c = with_terminal(t, "exit 3");
-        let terminal = Pty::open();
+        let mut terminal = Pty::open();
         let mut child = terminal.attach(&c.write_config_for("run"));
-        assert_eq!(child.wait().expect("wait").code(), Some(3));
+        assert_eq!(child.wait().expect("wait").code(), Some(3), "{}", terminal.read_to_end());
     }
 }
 
@@ -230,6 +230,6 @@ fn callers_terminal_is_out_of_reach(t: &Sandbox) {
     c.probe("tiocsti").capabilities(&[]);
     let mut terminal = Pty::open();
     let mut child = terminal.attach(&c.write_config_for("run"));
-    terminal.expect("0");
-    assert_eq!(child.wait().expect("wait").code(), Some(0));
+    let seen = terminal.expect("0");
+    assert_eq!(child.wait().expect("wait").code(), Some(0), "{seen}{}", terminal.read_to_end());
 }

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         [release::cases(), downgrade::cases()].into_iter().flatten().map(|case| trial(case, release)).collect();
     match std::env::var_os("FAULTS_RUNTIME").map(PathBuf::from) {
         Some(path) => {
-            let faulty: &'static Runtime = Box::leak(Box::new(Runtime { path, kind: Kind::Isopod }));
+            let faulty: &'static Runtime = Box::leak(Box::new(Runtime { path, kind: Kind::Isopod, denied: None }));
             trials.extend(ruled().into_iter().map(|case| trial(case, faulty)));
         }
         None => trials.extend(ruled().iter().map(|case| {

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::oracle::{leftovers, removal, report, settle};
+use crate::oracle::{leftovers, removal_by, report, settle};
 use crate::order::{DEATH, Fault, Order};
 use crate::support::{Container, Ran, Sandbox, eventually, read};
 use crate::sweep::{Attempt, sweep};
@@ -15,6 +15,13 @@ pub struct Subject<'a> {
     order: Order,
     /// What hooks write to, a line each, so that a run without one of them shows.
     witness: Option<PathBuf>,
+    /// Options that come before the verb, and variables of each command.
+    options: Vec<&'static str>,
+    variables: Vec<(&'static str, String)>,
+    /// The calls that it is about, if it is otherwise like others.
+    own: Option<&'static [&'static str]>,
+    /// What is done before each attempt.
+    before: Box<dyn Fn() + 'a>,
 }
 
 impl<'a> Subject<'a> {
@@ -22,11 +29,43 @@ impl<'a> Subject<'a> {
         c.write_config();
         // Whoever the runtime is run by, or becomes, has it mapped.
         let order = Order::new(t.path("order"));
-        Subject { t, c, order, witness: None }
+        let (options, variables) = (Vec::new(), Vec::new());
+        Subject { t, c, order, witness: None, options, variables, own: None, before: Box::new(|| ()) }
     }
 
     pub fn with_witness(self, path: PathBuf) -> Subject<'a> {
         Subject { witness: Some(path), ..self }
+    }
+
+    pub fn with_option(mut self, option: &'static str) -> Subject<'a> {
+        self.options.push(option);
+        self
+    }
+
+    pub fn with_variable(mut self, name: &'static str, value: &str) -> Subject<'a> {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    /// It is like others but for these calls.
+    pub fn about_calls(self, own: &'static [&'static str]) -> Subject<'a> {
+        Subject { own: Some(own), ..self }
+    }
+
+    pub fn before(self, before: impl Fn() + 'a) -> Subject<'a> {
+        Subject { before: Box::new(before), ..self }
+    }
+
+    /// The command with what belongs to each of them.
+    fn dressed(&self, command: Command) -> Command {
+        let mut command = if self.options.is_empty() { command } else { with_options(&command, &self.options) };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn removal(&self) -> Vec<String> {
+        let mut command = self.dressed(self.t.command(&["delete", "--force", &self.c.id]));
+        removal_by(self.t, &self.c, &mut command)
     }
 
     /// What the payload has said, and what the hooks have.
@@ -42,15 +81,16 @@ impl<'a> Subject<'a> {
 
     /// Takes away what hooks wrote in another attempt.
     fn forget(&self) {
+        (self.before)();
         if let Some(path) = &self.witness {
             fs::write(path, "").expect("write");
         }
     }
 
     /// Runs a command that obeys the order.
-    fn ruled(&self, mut command: Command, fault: Option<Fault>) -> (Ran, Attempt) {
+    fn ruled(&self, command: Command, fault: Option<Fault>) -> (Ran, Attempt) {
         self.order.give(fault);
-        self.watched(self.order.rule(&mut command))
+        self.watched(self.order.rule(&mut self.dressed(command)))
     }
 
     /// Runs a command; what came of it.
@@ -61,13 +101,13 @@ impl<'a> Subject<'a> {
     }
 
     fn plain(&self, words: &[&str]) -> (Ran, Attempt) {
-        self.watched(&mut self.t.command(words))
+        self.watched(&mut self.dressed(self.t.command(words)))
     }
 
     /// After a failure nothing is left; after a death, or if it was the cleaning up that failed, `delete --force` does it.
     fn nothing_left(&self, attempt: &mut Attempt, fault: Option<Fault>) {
         if attempt.code.is_none_or(|code| code < 0) && fault.is_some_and(|fault| fault.errno == DEATH) {
-            attempt.trouble.extend(removal(self.t, &self.c));
+            attempt.trouble.extend(self.removal());
             return;
         }
         let left = leftovers(self.t, &self.c.id);
@@ -91,12 +131,12 @@ impl<'a> Subject<'a> {
         if !excused {
             attempt.trouble.extend(left.into_iter().map(|what| format!("left behind: {what}")));
         }
-        attempt.trouble.extend(removal(self.t, &self.c));
+        attempt.trouble.extend(self.removal());
     }
 
     /// `run` in the foreground.
     pub fn run(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("run", options), fault);
             attempt.report = self.reported(&ran);
@@ -108,7 +148,7 @@ impl<'a> Subject<'a> {
 
     /// `create`; what becomes of it is seen when it is started.
     pub fn create(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
             let (ran, mut attempt) = self.ruled(self.c.command("create", options), fault);
             if attempt.code == Some(0) {
@@ -137,7 +177,7 @@ impl<'a> Subject<'a> {
                     .trouble
                     .extend(leftovers(self.t, &self.c.id).into_iter().map(|what| format!("left behind: {what}")));
                 if !attempt.trouble.is_empty() {
-                    attempt.trouble.extend(removal(self.t, &self.c));
+                    attempt.trouble.extend(self.removal());
                 }
             } else {
                 attempt.stderr = vec![ran.stderr()];
@@ -149,9 +189,9 @@ impl<'a> Subject<'a> {
 
     /// `start` of what was created without a fault.
     pub fn start(&self, options: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             self.forget();
-            let created = self.t.spawn(&mut self.c.command("create", options)).wait();
+            let created = self.t.spawn(&mut self.dressed(self.c.command("create", options))).wait();
             created.exits(0);
             let (ran, mut attempt) = self.ruled(self.t.command(&["start", &self.c.id]), fault);
             attempt.stderr = vec![ran.stderr()];
@@ -159,7 +199,7 @@ impl<'a> Subject<'a> {
                 self.wait_for_end(&mut attempt);
             }
             let witnessed = self.reported(&created);
-            attempt.trouble.extend(removal(self.t, &self.c));
+            attempt.trouble.extend(self.removal());
             // It may have come to it only now; but what is run at the end is another matter.
             attempt.report = if witnessed.is_empty() { report(&created.stdout()) } else { witnessed };
             if !created.stderr().is_empty() {
@@ -171,7 +211,7 @@ impl<'a> Subject<'a> {
 
     /// `exec` in a container that sleeps and outlives all of it.
     pub fn exec(&self, options: &[&str], words: &[&str]) {
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
             if self.t.processes().is_empty() {
                 self.sleep();
             }
@@ -186,7 +226,7 @@ impl<'a> Subject<'a> {
             }
             attempt.trouble.extend(more.iter().map(|what| format!("left behind: {what}")));
             if !attempt.trouble.is_empty() || fault.is_none() {
-                attempt.trouble.extend(removal(self.t, &self.c));
+                attempt.trouble.extend(self.removal());
             }
             attempt
         });
@@ -195,9 +235,21 @@ impl<'a> Subject<'a> {
 
     /// A command about a container that sleeps; `check` says what is wrong after its success.
     pub fn about(&self, words: &[&str], prepare: &dyn Fn(), check: &dyn Fn(&Ran) -> Option<String>) {
+        self.about_or_not(words, prepare, check, &|_| None);
+    }
+
+    /// The same; and `undone` says what is wrong after its failure.
+    pub fn about_or_not(
+        &self,
+        words: &[&str],
+        prepare: &dyn Fn(),
+        check: &dyn Fn(&Ran) -> Option<String>,
+        undone: &dyn Fn(&Ran) -> Option<String>,
+    ) {
         let mut args: Vec<&str> = vec![words[0]];
         args.extend(words[1..].iter().map(|word| if *word == "ID" { self.c.id.as_str() } else { word }));
-        sweep(&self.order, &|fault| {
+        sweep(&self.order, self.own, &|fault| {
+            (self.before)();
             self.sleep();
             prepare();
             let (ran, mut attempt) = self.ruled(self.t.command(&args), fault);
@@ -206,14 +258,17 @@ impl<'a> Subject<'a> {
             if attempt.code == Some(0) && fault.is_none_or(|fault| fault.errno != nix::libc::ENOENT as u32) {
                 attempt.trouble.extend(check(&ran));
             }
-            attempt.trouble.extend(removal(self.t, &self.c));
+            if attempt.code == Some(1) {
+                attempt.trouble.extend(undone(&ran));
+            }
+            attempt.trouble.extend(self.removal());
             attempt
         });
     }
 
     /// Makes the container that sleeps.
     fn sleep(&self) {
-        self.t.spawn(&mut self.c.command("run", &["--detach"])).wait().exits(0);
+        self.t.spawn(&mut self.dressed(self.c.command("run", &["--detach"]))).wait().exits(0);
     }
 
     fn wait_for_end(&self, attempt: &mut Attempt) {
@@ -222,4 +277,15 @@ impl<'a> Subject<'a> {
             attempt.trouble.extend(left.into_iter().map(|what| format!("does not end: {what}")));
         }
     }
+}
+
+/// The same command with more options before its verb.
+fn with_options(command: &Command, options: &[&str]) -> Command {
+    let mut other = Command::new(command.get_program());
+    other.args(options).args(command.get_args()).stdin(Stdio::null());
+    other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(directory) = command.get_current_dir() {
+        other.current_dir(directory);
+    }
+    other
 }

@@ -1,13 +1,17 @@
 //! The containers that the commands are about: between them they ask for everything that restricts one.
 
+use std::cell::RefCell;
 use std::fs;
-use std::process::{Child, Command};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use jzon::{array, object};
 
 use crate::case;
+use crate::oracle::{report, settle};
 use crate::subject::Subject;
-use crate::support::{Agent, Case, Container, Need, Sandbox, controller, eventually, read};
+use crate::support::{Agent, Case, Container, Mood, Need, Sandbox, Systemd, controller, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -20,13 +24,18 @@ pub fn cases() -> Vec<Case> {
         case!(run_with_hooks),
         case!(run_with_listener),
         case!(run_by_user).needs(&[Need::User]),
+        case!(run_with_supervisor),
+        case!(run_with_net_device),
+        case!(run_in_scope).needs(&[Need::PlaceForSystemd]),
         case!(create),
         case!(create_with_hooks),
         case!(start),
         case!(start_with_hooks),
+        case!(start_with_supervisor),
         case!(exec),
         case!(exec_with_terminal),
         case!(exec_with_listener),
+        case!(exec_by_user).needs(&[Need::User]),
         case!(exec_in_user_namespace).needs(&[Need::UserNamespaces]),
         case!(kill),
         case!(kill_all),
@@ -36,6 +45,12 @@ pub fn cases() -> Vec<Case> {
         case!(pause),
         case!(resume),
         case!(update),
+        case!(update_of_devices),
+        case!(update_in_scope).needs(&[Need::PlaceForSystemd]),
+        case!(delete_in_scope).needs(&[Need::PlaceForSystemd]),
+        case!(mounts_add),
+        case!(mounts_remove),
+        case!(events),
         case!(state),
         case!(ps),
         case!(list),
@@ -245,8 +260,83 @@ fn run_with_listener(t: &Sandbox) {
     Subject::new(t, with_listener(t, c)).run(&[]);
 }
 
+/// A socket on which somebody waits to hear that the container is ready, which leaves a line as hooks do.
+fn with_supervisor<'a>(t: &'a Sandbox, c: Container<'a>) -> Subject<'a> {
+    let (path, witness) = (t.path("supervisor"), t.path("witness"));
+    let socket = UnixDatagram::bind(&path).expect("bind");
+    let heard = witness.clone();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if buffer[..length].starts_with(b"READY=1\nMAINPID=") {
+                let _ = fs::write(&heard, "hook notified\n");
+            }
+        }
+    });
+    let subject = Subject::new(t, c).with_variable("NOTIFY_SOCKET", path.to_str().expect("UTF-8"));
+    subject.with_witness(witness).about_calls(&["socket", "bind", "connect", "sendto", "sendmsg", "recvfrom", "poll"])
+}
+
+fn run_with_supervisor(t: &Sandbox) {
+    with_supervisor(t, restricted(t)).run(&[]);
+}
+
+fn start_with_supervisor(t: &Sandbox) {
+    with_supervisor(t, restricted(t)).start(&[]);
+}
+
+fn ip(words: &[&str]) -> bool {
+    Command::new("/bin/busybox").arg("ip").args(words).stderr(Stdio::null()).status().expect("ip").success()
+}
+
+/// One of a pair of interfaces becomes the container's, with its address and another name.
+fn run_with_net_device(t: &Sandbox) {
+    let mut c = restricted(t);
+    let (one, other) = (format!("fa{}", std::process::id()), format!("fb{}", std::process::id()));
+    c.config["linux"]["netDevices"][one.as_str()] = object! { name: "inside" };
+    let environment = c.config["process"]["env"].members_mut();
+    for entry in environment.filter(|entry| entry.as_str().is_some_and(|entry| entry.starts_with("VALUES="))) {
+        let more = format!("{}:/sys/class/net/inside/flags:/proc/net/fib_trie", entry.as_str().expect("text"));
+        *entry = more.into();
+    }
+    let unmade = || {
+        ip(&["link", "del", &one]);
+        ip(&["link", "del", &other]);
+    };
+    let made = || {
+        unmade();
+        // The kernel takes away in its own time what was a container's.
+        eventually("a pair of interfaces", || ip(&["link", "add", &one, "type", "veth", "peer", "name", &other]));
+        assert!(ip(&["addr", "add", "192.0.2.5/28", "dev", &one]));
+    };
+    let own = &["socket", "bind", "setns", "sendto", "recvfrom"];
+    Subject::new(t, c).before(made).about_calls(own).run(&[]);
+    unmade();
+}
+
+/// In a scope of systemd's, for which somebody stands in.
+fn in_scope<'a>(t: &'a Sandbox, mut c: Container<'a>) -> Subject<'a> {
+    c.config["linux"].remove("cgroupsPath");
+    let systemd = Systemd::start(t.path(""), Mood::Willing);
+    let subject = Subject::new(t, c).with_option("--cgroup-manager=systemd");
+    let subject = subject.with_variable("DBUS_SYSTEM_BUS_ADDRESS", &systemd.address);
+    subject.about_calls(&["socket", "connect", "clone3", "sendto", "sendmsg", "recvfrom", "recvmsg", "poll", "rmdir"])
+}
+
+fn run_in_scope(t: &Sandbox) {
+    in_scope(t, restricted(t)).run(&[]);
+}
+
 /// Who is not root, in a user namespace of his own.
 fn run_by_user(t: &Sandbox) {
+    Subject::new(t, of_user(t)).run(&[]);
+}
+
+fn exec_by_user(t: &Sandbox) {
+    Subject::new(t, sleeping(of_user(t))).exec(&[], &["/probe", "report"]);
+}
+
+fn of_user(t: &Sandbox) -> Container<'_> {
     t.as_ordinary_user();
     let mut c = t.container();
     reporting(&mut c);
@@ -257,7 +347,7 @@ fn run_by_user(t: &Sandbox) {
     }
     c.config["linux"]["readonlyPaths"].push("/read-only").expect("read-only");
     c.config["linux"]["seccomp"] = filter();
-    Subject::new(t, c).run(&[]);
+    c
 }
 
 fn create_with_hooks(t: &Sandbox) {
@@ -376,6 +466,126 @@ fn update(t: &Sandbox) {
         let v1 = [("memory", "memory.limit_in_bytes"), ("pids", "pids.max"), ("cpu", "cpu.shares")];
         let found = v1.map(|(name, file)| s.c.cgroup_file(name, file));
         (found != wanted).then(|| format!("{found:?}"))
+    });
+}
+
+/// All of it or nothing.
+fn update_of_devices(t: &Sandbox) {
+    let s = Subject::new(t, sleeping(restricted(t)));
+    update_by_document(&s, &["devices.list", "memory.limit_in_bytes", "pids.max", "cpu.shares"]);
+}
+
+fn update_in_scope(t: &Sandbox) {
+    let mut c = sleeping(restricted(t));
+    c.config["linux"]["resources"].remove("devices");
+    let s = in_scope(t, c);
+    update_by_document(&s, &["memory.limit_in_bytes", "pids.max", "cpu.shares"]);
+}
+
+fn update_by_document(s: &Subject, files: &[&str]) {
+    let mut resources = object! { memory: { limit: 32 << 20 }, pids: { limit: 20 }, cpu: { shares: 300 } };
+    if files.contains(&"devices.list") {
+        resources["devices"] = array![
+            object! { allow: false, access: "rwm" },
+            object! { allow: true, "type": "c", major: 1, minor: 8, access: "r" }
+        ];
+    }
+    let document = s.t.file("resources.json", &resources.dump());
+    let values = || {
+        let find = |name: &&str| {
+            // The innermost.
+            let found = s.t.cgroups().into_iter().rev().map(|place| place.join(name)).find(|path| path.exists());
+            found.map(read).unwrap_or_default()
+        };
+        report(
+            &files
+                .iter()
+                .map(|name| format!("{name}: {}", find(name).replace('\n', " ")))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
+    };
+    let words = ["update", "--resources", document.to_str().expect("UTF-8"), "ID"];
+    let before = RefCell::new(String::new());
+    s.about_or_not(
+        &words,
+        &|| drop(before.replace(values())),
+        &|_| (values() == *before.borrow()).then(|| format!("as before: {}", values())),
+        &|_| (values() != *before.borrow()).then(|| format!("not as before: {} {}", before.borrow(), values())),
+    );
+}
+
+fn delete_in_scope(t: &Sandbox) {
+    let s = in_scope(t, sleeping(restricted(t)));
+    s.about(&["delete", "--force", "ID"], &|| {}, &|_| gone(&s));
+}
+
+/// Mounts for a container that runs, one of which is read-only but for what is mounted in it.
+fn mount_list(t: &Sandbox) -> PathBuf {
+    let source = t.path("source");
+    let list = array![
+        object! { destination: "/bound", source: source.to_str().expect("UTF-8"), options: ["bind", "ro", "nosuid"] },
+        object! { destination: "/work", "type": "tmpfs", source: "tmpfs", options: ["size=64k", "ro"] },
+        object! { destination: "/work/below", "type": "tmpfs", source: "tmpfs", options: ["nodev"] },
+    ];
+    t.file("mounts.json", &list.dump())
+}
+
+/// How their lines begin, after the root of the mount.
+const ADDED: &[&str] = &["/bound ro,nosuid,relatime ", "/work ro,relatime ", "/work/below rw,nodev,relatime "];
+
+/// The mounts of the container, without their numbers and roots.
+fn mounts(s: &Subject) -> Vec<String> {
+    let table = read(format!("/proc/{}/mountinfo", s.c.pid()));
+    table.lines().map(|line| line.splitn(5, ' ').nth(4).unwrap_or("").to_owned()).collect()
+}
+
+/// Those that were not there before.
+fn added(s: &Subject, before: &[String]) -> Vec<String> {
+    mounts(s).into_iter().filter(|line| !before.contains(line)).collect()
+}
+
+/// One that fails leaves those before it, and each of them is as it was asked for.
+fn mounts_add(t: &Sandbox) {
+    let s = Subject::new(t, sleeping(restricted(t)));
+    let list = mount_list(t);
+    let before = RefCell::new(Vec::new());
+    let wrong = |least| {
+        let added = added(&s, &before.borrow());
+        let right = added.len() >= least && added.iter().zip(ADDED).all(|(line, wanted)| line.starts_with(wanted));
+        (!right).then(|| format!("{added:?}"))
+    };
+    let prepare = || drop(before.replace(mounts(&s)));
+    let words = ["mounts", "add", "ID", list.to_str().expect("UTF-8")];
+    s.about_or_not(&words, &prepare, &|_| wrong(ADDED.len()), &|ran| {
+        let said = ran.stderr();
+        // Whoever has not been waited for may still be at work.
+        settle(&|| t.processes().iter().skip(1).map(|pid| format!("process {pid}")).collect());
+        // Who is killed cannot close what it has open to make a mount point in, and what cannot be closed is not there.
+        if said.contains("was killed") || said.contains("make read-only") { None } else { wrong(0) }
+    });
+}
+
+fn mounts_remove(t: &Sandbox) {
+    let s = Subject::new(t, sleeping(restricted(t)));
+    let list = mount_list(t);
+    let list = list.to_str().expect("UTF-8");
+    let before = RefCell::new(Vec::new());
+    let prepare = || {
+        before.replace(mounts(&s));
+        s.t.rt(&["mounts", "add", &s.c.id, list]).ok();
+    };
+    s.about(&["mounts", "remove", "ID", list], &prepare, &|_| {
+        Some(added(&s, &before.borrow())).filter(|left| !left.is_empty()).map(|left| format!("left: {left:?}"))
+    });
+}
+
+fn events(t: &Sandbox) {
+    let s = Subject::new(t, sleeping(restricted(t)));
+    s.about(&["events", "--stats", "ID"], &|| {}, &|ran| {
+        let event =
+            jzon::parse(&ran.stdout()).ok().filter(|event| event["type"] == "stats" && event["data"].is_object());
+        event.is_none().then(|| ran.stdout())
     });
 }
 

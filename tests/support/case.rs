@@ -6,6 +6,7 @@ use std::sync::RwLock;
 
 use libtest_mimic::{Failed, Trial};
 
+use super::denied::{self, Denied};
 use super::host;
 use super::probe;
 use super::runtime::{Kind, Runtime};
@@ -135,6 +136,11 @@ impl Case {
         self.differs(Kind::Crun, why).differs(Kind::Runc, why)
     }
 
+    /// Why this machine cannot run it.
+    pub fn lacking(&self) -> Option<String> {
+        host::unfit().or_else(|| self.needs.iter().find_map(|need| need.lacking()))
+    }
+
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -148,9 +154,33 @@ impl Case {
 pub fn trial(case: Case, runtime: &'static Runtime) -> Trial {
     let name = case.name;
     let unsteady = case.unsteady.iter().find(|(kind, _)| *kind == runtime.kind);
-    match lacking(&case).or_else(|| unsteady.map(|(_, why)| format!("{:?}: {why}", runtime.kind))) {
+    match case.lacking().or_else(|| unsteady.map(|(_, why)| format!("{:?}: {why}", runtime.kind))) {
         Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
         None => Trial::test(name, move || verdict(&case, runtime)),
+    }
+}
+
+/// What comes of a test when its runtime is denied a system call.
+pub enum Outcome {
+    /// It does without.
+    Passed,
+    /// These verbs were refused for that reason, and nothing is left.
+    Refused(Vec<String>),
+    Failed(String),
+}
+
+/// What cannot be killed is left, of course.
+pub fn outcome(case: &Case, runtime: &'static Runtime, denied: &'static Denied) -> Outcome {
+    denied::listen(denied);
+    let ended = in_sandbox(case, runtime);
+    let verdict = ended.verdict();
+    let verbs = denied::end(verdict.as_ref().err().map_or("", String::as_str));
+    let Err(said) = verdict else { return Outcome::Passed };
+    let cleaned = ended.leftovers.is_empty() || verbs.iter().any(|verb| ["kill", "delete"].contains(&verb.as_str()));
+    match (verbs.is_empty(), cleaned) {
+        (true, _) => Outcome::Failed(said),
+        (false, true) => Outcome::Refused(verbs),
+        (false, false) => Outcome::Failed(format!("{said}\nleft behind: {}", ended.leftovers.join(", "))),
     }
 }
 
@@ -160,9 +190,9 @@ pub const BREACH: &str = "the attack came through";
 /// The same attack on a runtime that does not withstand it. It has to come through, or the test is blind.
 pub fn seen(case: Case, victim: &'static Runtime) -> Trial {
     let name = format!("{} (seen)", case.name);
-    match lacking(&case) {
+    match case.lacking() {
         Some(why) => Trial::test(name, || Ok(())).with_kind(why).with_ignored_flag(true),
-        None => Trial::test(name, move || match in_sandbox(&case, victim) {
+        None => Trial::test(name, move || match in_sandbox(&case, victim).verdict() {
             Err(said) if said.contains(BREACH) => Ok(()),
             Err(said) => Err(format!("fails, but not because the attack came through: {said}").into()),
             Ok(()) => Err("holds, although nothing is defended".into()),
@@ -170,14 +200,9 @@ pub fn seen(case: Case, victim: &'static Runtime) -> Trial {
     }
 }
 
-/// Why this machine cannot run the case.
-fn lacking(case: &Case) -> Option<String> {
-    host::unfit().or_else(|| case.needs.iter().find_map(|need| need.lacking()))
-}
-
 /// A known difference turns the outcome round: the test has to fail, or the record of the difference is out of date.
 fn verdict(case: &Case, runtime: &'static Runtime) -> Result<(), Failed> {
-    let outcome = in_sandbox(case, runtime);
+    let outcome = in_sandbox(case, runtime).verdict();
     let difference = case.differs.iter().find(|(kind, _)| *kind == runtime.kind);
     match (outcome, difference) {
         (outcome, None) => outcome.map_err(Failed::from),
@@ -186,16 +211,30 @@ fn verdict(case: &Case, runtime: &'static Runtime) -> Result<(), Failed> {
     }
 }
 
-fn in_sandbox(case: &Case, runtime: &'static Runtime) -> Result<(), String> {
+/// How a test has ended.
+struct Ended {
+    /// What it panicked with.
+    panic: Option<String>,
+    leftovers: Vec<String>,
+}
+
+impl Ended {
+    fn verdict(&self) -> Result<(), String> {
+        match &self.panic {
+            Some(said) => Err(said.clone()),
+            None if self.leftovers.is_empty() => Ok(()),
+            None => Err(format!("left behind: {}", self.leftovers.join(", "))),
+        }
+    }
+}
+
+fn in_sandbox(case: &Case, runtime: &'static Runtime) -> Ended {
     static OTHERS: RwLock<()> = RwLock::new(());
     let _quiet = if case.alone { (None, OTHERS.write().ok()) } else { (OTHERS.read().ok(), None) };
     let sandbox = Sandbox::new(runtime);
     let panicked = catch_unwind(AssertUnwindSafe(|| (case.body)(&sandbox))).is_err();
     let leftovers = sandbox.close();
-    if panicked {
-        return Err(LAST_PANIC.take());
-    }
-    if leftovers.is_empty() { Ok(()) } else { Err(format!("left behind: {}", leftovers.join(", "))) }
+    Ended { panic: panicked.then(|| LAST_PANIC.take()), leftovers }
 }
 
 thread_local! {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::denied;
+
 /// How long anything may take before it counts as hanging. Emulated machines may ask for more.
 pub(super) fn limit() -> Duration {
     let seconds = std::env::var("CONFORMANCE_LIMIT").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
@@ -22,6 +24,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit();
     while !condition() {
         assert!(Instant::now() < deadline, "never happened: {what}");
+        denied::give_up();
         std::thread::sleep(Duration::from_millis(3));
     }
 }
@@ -48,6 +51,7 @@ pub fn spawn(command: &mut Command) -> Running {
     let (stdout, stderr) = (scratch(), scratch());
     let line = format!("{command:?}");
     command.stdout(Stdio::from(stdout.try_clone().expect("dup"))).stderr(Stdio::from(stderr.try_clone().expect("dup")));
+    denied::note(&line, &stderr);
     let deadline = Instant::now() + limit();
     let child = loop {
         match command.spawn() {
@@ -188,7 +192,7 @@ impl std::fmt::Display for Ran {
 }
 
 /// The whole file, read without moving the offset that its writers share.
-fn content(file: &File) -> String {
+pub(super) fn content(file: &File) -> String {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(count @ 1..) = file.read_at(&mut chunk, bytes.len() as u64) {
@@ -197,11 +201,15 @@ fn content(file: &File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads from a stream until the text has been seen or the stream ends.
+/// Reads from a stream until the text has been seen, or the runtime's line of why it will not be, or the stream ends.
 pub(super) fn read_until(mut stream: impl Read, text: &str) -> String {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
-    while !String::from_utf8_lossy(&bytes).contains(text) {
+    let is_all = |bytes: &[u8]| {
+        let read = String::from_utf8_lossy(bytes);
+        read.contains(text) || read.split_once("isopod: error: ").is_some_and(|(_, said)| said.contains('\n'))
+    };
+    while !is_all(&bytes) {
         match stream.read(&mut chunk) {
             Ok(count @ 1..) => bytes.extend_from_slice(&chunk[..count]),
             _ => break,

@@ -285,12 +285,14 @@ impl<'a> Container<'a> {
         self.state()["pid"].as_i32().expect("pid")
     }
 
-    /// Creates and starts a container that sleeps; gives the pid of its init.
+    /// Creates and starts a container that sleeps; gives the pid of its init, which is that program by then.
     #[track_caller]
     pub fn started(&mut self) -> i32 {
         self.args(&["/bin/sleep", "600"]).created();
         self.start().ok();
-        self.pid()
+        let pid = self.pid();
+        eventually("the payload runs", || read(format!("/proc/{pid}/comm")).trim() == "sleep");
+        pid
     }
 
     #[track_caller]

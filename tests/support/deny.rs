@@ -1,4 +1,4 @@
-//! A system call that the kernel seems not to have, or somebody forbids: for what a fallback is there.
+//! Commands of a caller who is not like others: who is forbidden a system call, as by an older kernel, or who has a secret.
 
 use std::process::Command;
 
@@ -8,12 +8,22 @@ use super::probe;
 /// from those with this first argument.
 #[track_caller]
 pub fn deny(command: &Command, call: i64, first: Option<i32>, errno: i32) -> Command {
-    let mut denied = Command::new(probe::path().expect("probe"));
-    denied.arg("deny").args([call.to_string(), first.unwrap_or(-1).to_string(), errno.to_string()]);
-    denied.arg(command.get_program()).args(command.get_args());
-    denied.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    by_probe(command, &["deny", &call.to_string(), &first.unwrap_or(-1).to_string(), &errno.to_string()])
+}
+
+/// The same command, of a caller whose session keyring has a key.
+#[track_caller]
+pub fn with_key(command: &Command, name: &str, secret: &str) -> Command {
+    by_probe(command, &["keep", name, secret])
+}
+
+#[track_caller]
+fn by_probe(command: &Command, words: &[&str]) -> Command {
+    let mut same = Command::new(probe::path().expect("probe"));
+    same.args(words).arg(command.get_program()).args(command.get_args());
+    same.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(directory) = command.get_current_dir() {
-        denied.current_dir(directory);
+        same.current_dir(directory);
     }
-    denied
+    same
 }

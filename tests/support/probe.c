@@ -344,6 +344,22 @@ static void show_directory(const char *path)
     }
 }
 
+/* Who asks to be told hears that we are ready. */
+static void show_supervisor(const char *path)
+{
+    static const char ready[] = "READY=1";
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (!path || strlen(path) >= sizeof address.sun_path)
+        return;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int sent = sendto(fd, ready, sizeof ready - 1, 0, (void *)&address, sizeof address);
+    printf("supervisor %d\n", sent < 0 ? -errno : sent);
+    close(fd);
+    /* Who ends at once may have ended before anybody has read it. */
+    usleep(50000);
+}
+
 /* Everything about this process that a config asks for, a line each; lists of paths come by the environment. */
 static int report(char **argv, char **environment)
 {
@@ -358,6 +374,7 @@ static int report(char **argv, char **environment)
         if (fcntl(fd, F_GETFD) >= 0 && count < 64)
             open_now[count++] = fd;
     setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    show_supervisor(getenv("NOTIFY_SOCKET"));
     for (int i = 0; i < count; i++)
         printf("descriptor %d%s\n", open_now[i], isatty(open_now[i]) ? " (a terminal)" : "");
     for (; *argv; argv++)
@@ -446,15 +463,57 @@ static int deny(char **words)
     return 97;
 }
 
+static void *is_filtered(void *mode)
+{
+    *(int *)mode = prctl(PR_GET_SECCOMP);
+    return 0;
+}
+
+/* Whether the filter is in force for a thread and for whoever made it. */
+static int filtered(void)
+{
+    int mode[2] = { -1, prctl(PR_GET_SECCOMP) };
+    pthread_t thread;
+    if (pthread_create(&thread, 0, is_filtered, mode) || pthread_join(thread, 0))
+        return 98;
+    printf("%d %d\n", mode[0], mode[1]);
+    return 0;
+}
+
+/* keep NAME SECRET PROGRAM [ARGUMENT...]: becomes a program whose session keyring, a new one, has a key. */
+static int keep(char **words)
+{
+    if (syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, 0) < 0 ||
+        syscall(SYS_add_key, "user", words[0], words[1], strlen(words[1]), -3 /* the session's */) < 0)
+        return 98;
+    execv(words[2], words + 2);
+    return 97;
+}
+
+/* key NAME: what it says, if our session keyring has it. */
+static int key(const char *name)
+{
+    char secret[64] = "";
+    long found = syscall(SYS_keyctl, 10 /* KEYCTL_SEARCH */, -3, "user", name, 0);
+    long length = found < 0 ? -1 : syscall(SYS_keyctl, 11 /* KEYCTL_READ */, found, secret, sizeof secret - 1);
+    puts(length < 0 ? "none" : secret);
+    return 0;
+}
+
 int main(int argc, char **argv, char **environment)
 {
     static const struct { const char *name; int (*run)(void); } verbs[] = {
         { "fds", fds }, { "cwd", cwd }, { "signals", signals }, { "tiocsti", tiocsti }, { "session", session },
         { "await", await }, { "notify", notify }, { "overwrite", overwrite },
         { "spy", spy }, { "threads", threads }, { "trace", trace },
+        { "filtered", filtered },
     };
     if (argc > 5 && !strcmp(argv[1], "deny"))
         return deny(argv + 2);
+    if (argc > 4 && !strcmp(argv[1], "keep"))
+        return keep(argv + 2);
+    if (argc > 2 && !strcmp(argv[1], "key"))
+        return key(argv[2]);
     if (argc > 1 && !strcmp(argv[1], "report"))
         return report(argv, environment);
     for (unsigned i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)

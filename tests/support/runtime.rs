@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::command::spawn;
+use super::denied::Denied;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -17,6 +18,8 @@ pub enum Kind {
 pub struct Runtime {
     pub path: PathBuf,
     pub kind: Kind,
+    /// A call that it does without, if it can.
+    pub denied: Option<&'static Denied>,
 }
 
 impl Runtime {
@@ -31,7 +34,7 @@ impl Runtime {
 
     pub fn at(path: PathBuf) -> Runtime {
         let kind = kind(&path);
-        Runtime { path, kind }
+        Runtime { path, kind, denied: None }
     }
 }
 

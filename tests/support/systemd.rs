@@ -5,9 +5,10 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::host;
 
@@ -43,11 +44,15 @@ impl Systemd {
         let listener = UnixListener::bind(&path).expect("bind");
         let calls = Arc::new(Mutex::new(Vec::new()));
         let remembered = calls.clone();
+        let scopes = Arc::new(Mutex::new(Vec::new()));
+        let (socket, made) = (path.clone(), scopes.clone());
+        thread::spawn(move || collect(&socket, &made));
         thread::spawn(move || {
             let mut refused = false;
             for stream in listener.incoming().map_while(Result::ok) {
                 // Whoever leaves in the middle is no error of ours.
-                let _ = Connection { stream, mood, calls: &remembered, refused: &mut refused }.serve();
+                let mut made = scopes.lock().expect("scopes");
+                let _ = Connection { stream, mood, calls: &remembered, refused: &mut refused, made: &mut made }.serve();
             }
         });
         Systemd { address: format!("unix:path={}", path.display().to_string().replace(' ', "%20")), calls }
@@ -69,6 +74,8 @@ struct Connection<'a> {
     mood: Mood,
     calls: &'a Mutex<Vec<String>>,
     refused: &'a mut bool,
+    /// The scopes that may never have a container in them.
+    made: &'a mut Vec<Made>,
 }
 
 impl Connection<'_> {
@@ -121,7 +128,9 @@ impl Connection<'_> {
                 let directory = root().join(name);
                 fs::create_dir_all(&directory)?;
                 if let Some((_, pids)) = arguments[2].split_once("('PIDs', <[uint32 ") {
-                    fs::write(directory.join("cgroup.procs"), pids.split(']').next().unwrap_or(""))?;
+                    let keeper = pids.split(']').next().unwrap_or("").to_owned();
+                    fs::write(directory.join("cgroup.procs"), &keeper)?;
+                    self.made.push(Made { directory, keeper });
                 }
                 self.job(serial, name, if let Mood::Ends(result) = mood { result } else { "done" })?;
             }
@@ -195,6 +204,34 @@ impl Connection<'_> {
         message.extend(bytes);
         self.stream.write_all(&message)
     }
+}
+
+/// The cgroup of a scope, and the process that it was made around.
+struct Made {
+    directory: PathBuf,
+    keeper: String,
+}
+
+/// What systemd does with a scope without processes, if it never came to more than its keeper and nobody is just talking
+/// to systemd; for as long as its socket is there.
+fn collect(socket: &Path, made: &Mutex<Vec<Made>>) {
+    while socket.exists() {
+        made.lock().expect("scopes").retain(|Made { directory, keeper }| {
+            let pids = processes(directory);
+            if pids.is_empty() {
+                remove_tree(directory.clone());
+            }
+            !pids.is_empty() && pids.lines().all(|pid| pid == keeper)
+        });
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// All in a cgroup and below it, a line each.
+fn processes(directory: &Path) -> String {
+    let below = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let below: String = below.filter(|path| path.is_dir()).map(|path| processes(&path)).collect();
+    host::read(directory.join("cgroup.procs")) + &below
 }
 
 fn remove_tree(directory: PathBuf) {
