@@ -129,8 +129,8 @@ impl Connection<'_> {
                 fs::create_dir_all(&directory)?;
                 if let Some((_, pids)) = arguments[2].split_once("('PIDs', <[uint32 ") {
                     let keeper = pids.split(']').next().unwrap_or("").to_owned();
-                    fs::write(directory.join("cgroup.procs"), &keeper)?;
-                    self.made.push(Made { directory, keeper });
+                    self.made.push(Made { directory: directory.clone(), keeper: keeper.clone() });
+                    fs::write(directory.join("cgroup.procs"), keeper)?;
                 }
                 self.job(serial, name, if let Mood::Ends(result) = mood { result } else { "done" })?;
             }
