@@ -254,14 +254,16 @@ impl<'a> Subject<'a> {
             prepare();
             let (ran, mut attempt) = self.ruled(self.t.command(&args), fault);
             attempt.stderr = vec![ran.stderr()];
-            // Who is told that something is not there may well be content.
-            if attempt.code == Some(0) && fault.is_none_or(|fault| fault.errno != nix::libc::ENOENT as u32) {
+            // Who is told that something is not there may well be content, and take away nothing.
+            let content = attempt.code == Some(0) && fault.is_some_and(|fault| fault.errno == nix::libc::ENOENT as u32);
+            if attempt.code == Some(0) && !content {
                 attempt.trouble.extend(check(&ran));
             }
             if attempt.code == Some(1) {
                 attempt.trouble.extend(undone(&ran));
             }
-            attempt.trouble.extend(self.removal());
+            let left = self.removal();
+            attempt.trouble.extend(left.into_iter().filter(|_| !content));
             attempt
         });
     }
