@@ -13,7 +13,7 @@ const MORE: &str = "it takes more";
 pub fn cases() -> Vec<Case> {
     vec![
         case!(system_calls_of_a_run).needs(&[Need::Program("strace"), Need::Linux(5, 12)]).isopod_only(MORE),
-        case!(system_calls_of_an_exec).needs(&[Need::Program("strace")]).isopod_only(MORE),
+        case!(system_calls_of_an_exec).needs(&[Need::Program("strace"), Need::Linux(5, 12)]).isopod_only(MORE),
     ]
 }
 

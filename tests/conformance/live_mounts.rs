@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
         case!(file_on_file).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(new_file_systems).isopod_only(NO_SUCH_VERB),
         case!(ids_of_others).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
-        case!(ids_of_the_container).needs(&[Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
+        case!(ids_of_the_container).needs(&[ATTRIBUTES, Need::UserNamespaces]).isopod_only(NO_SUCH_VERB),
         case!(changed_in_place).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(read_only_with_something_in_it).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),
         case!(more_words_than_fit_into_one).needs(&[ATTRIBUTES]).isopod_only(NO_SUCH_VERB),

@@ -63,7 +63,7 @@ pub fn cases() -> Vec<Case> {
         case!(bind_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(standard_mounts_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(sysfs_of_the_host_in_a_user_namespace)
-            .needs(&[Need::UserNamespaces])
+            .needs(&[Need::UserNamespaces, Need::Linux(5, 12)])
             .differs(Kind::Runc, "does not try the host's"),
         case!(bind_over_the_root),
         case!(tmpfs_over_the_root).isopod_only("neither starts what has no /proc in the image below"),
