@@ -50,7 +50,12 @@ impl Engine {
 
     /// The words of `run` or `create` with what always belongs there.
     fn words<'a>(&'a self, verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        [verb].into_iter().chain(self.always.iter().map(String::as_str)).chain(more.iter().copied()).collect()
+        // Unless the test has something else to say of the same.
+        let always = match self.always.first() {
+            Some(option) if more.contains(&option.as_str()) => &[],
+            _ => &self.always[..],
+        };
+        [verb].into_iter().chain(always.iter().map(String::as_str)).chain(more.iter().copied()).collect()
     }
 
     /// `run --rm`.

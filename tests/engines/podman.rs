@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     use crate::both::life;
     let own = tests![
         life: init if host::lacks(&["catatonit"]);
-        own: healthcheck, json_log, without_cgroups, checkpoint_is_refused, seccomp_policy, secret, preserved_descriptors,
+        own: healthcheck, json_log, without_cgroups, checkpoint_is_refused if host::lacks(&["criu"]), seccomp_policy, secret, preserved_descriptors,
             rootfs_of_the_host, systemd_mode, nothing_left_behind;
         build: mounts_of_run, every_line_is_a_layer_or_none;
         namespaces: mapped_users, kept_id_of_root, joined_by_path;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, IMAGE, Kind};
 use crate::host;
+use std::path::Path;
 
 /// The words that print a limit from inside, by its name on cgroup v1 or on v2.
 fn script(v1: &str, v2: &str) -> String {
@@ -30,7 +31,9 @@ pub(crate) fn memory(engine: &Engine) {
 
 /// One task is enough for a container: neither the runtime nor the engine needs a second one inside.
 pub(crate) fn pids_limit_1(engine: &Engine) {
-    assert_eq!(engine.run(&["--pids-limit", "1", IMAGE, "cat", "/sys/fs/cgroup/pids/pids.max"]).stdout, "1\n");
+    let [v1, v2] = PIDS.map(|file| format!("/sys/fs/cgroup/{file}"));
+    let file = if Path::new("/sys/fs/cgroup/pids").exists() { v1 } else { v2 };
+    assert_eq!(engine.run(&["--pids-limit", "1", IMAGE, "cat", &file]).stdout, "1\n");
     let output = engine.run(&["--pids-limit", "1", IMAGE, "sh", "-c", "sleep 0; echo forked"]);
     assert_eq!(output.last_error(), "sh: can't fork: Resource temporarily unavailable", "{output:?}");
 }
