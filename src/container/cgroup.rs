@@ -28,10 +28,18 @@ pub(super) fn remove_cgroup(context: &Context, cgroup: &Cgroup<'_>, unit: &str) 
         return cgroup.remove();
     }
     let cgroup = cgroup.of_unit(unit)?;
-    cgroup.kill_all(SIGKILL)?;
+    let killed = cgroup.kill_all(SIGKILL);
     let stopped = systemd::stop(&context.start, context.systemd_owner(), unit);
     cgroup.remove()?;
-    stopped
+    warn_of(killed.and(stopped));
+    Ok(())
+}
+
+/// Of what has not come to its end and yet is no more: systemd stops an empty unit by itself.
+pub(super) fn warn_of(ended: Result<()>) {
+    if let Err(error) = ended {
+        warn!("{error}");
+    }
 }
 
 /// Root of a user namespace may find that no cgroup is his. What nobody has asked for need not be there.

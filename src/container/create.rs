@@ -184,6 +184,8 @@ impl<'a> Maker<'_, 'a> {
             cgroup = Cgroup::new(self.cgroups, scope.wait()?)?.kept();
             begun.cgroup = Some(cgroup);
             state.cgroup_path = cgroup.path();
+            // What is made of it beside systemd's own hierarchy, systemd would not remove.
+            begun.dir.write(&state)?;
             scope.step_aside(&cgroup)?;
         }
         // Of version 1 the runtime makes the cgroups while init mounts, and init enters by itself; but in a user

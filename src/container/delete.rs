@@ -64,18 +64,19 @@ fn remove_cgroup(context: &Context, state: &State<'_>) -> Result<()> {
         return Ok(());
     }
     let unit = state.systemd_scope;
-    let removed = if state.pid == 0 && !unit.is_empty() {
-        // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
-        cgroup.remove()?;
-        systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?)
-    } else {
-        super::remove_cgroup(context, &cgroup, unit)
-    };
-    match removed {
-        // An empty unit goes by itself.
-        Err(error) if !unit.is_empty() => cgroup.of_unit(unit)?.remove().map(|()| warn!("{error}")),
-        removed => removed,
+    if state.pid != 0 || unit.is_empty() {
+        return super::remove_cgroup(context, &cgroup, unit);
     }
+    // Nor need the unit be. Ours has ended with its keeper, which has ended with the runtime; but see there.
+    cgroup.remove()?;
+    let stopped = systemd::stop_empty(&context.start, context.systemd_owner(), unit, host::cgroups()?);
+    // What was made of it beside systemd's own hierarchy, systemd does not remove.
+    let whole = cgroup.of_unit(unit)?;
+    if whole.pids()?.is_empty() {
+        whole.remove()?;
+    }
+    super::cgroup::warn_of(stopped);
+    Ok(())
 }
 
 /// podman looks for these words and then tries force.

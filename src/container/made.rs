@@ -119,11 +119,7 @@ impl<'a> Made<'a> {
             Err(error) if error.is(Errno::NOENT) => return Ok(()),
             locked => locked?,
         }
-        match cgroup.map_or(Ok(()), |cgroup| remove_cgroup(&context, &cgroup, unit)) {
-            // Of the cgroup nothing is left; systemd will see.
-            Err(error) if !unit.is_empty() => warn!("{error}"),
-            removed => removed?,
-        }
+        cgroup.map_or(Ok(()), |cgroup| remove_cgroup(&context, &cgroup, unit))?;
         resctrl::remove(rdt.own)?;
         if let Some(hooks) = hooks {
             hooks.run_poststop();

@@ -158,6 +158,7 @@ const EXPECTED: &[Exception] = &[
     (Some(1), "socket", &[4095], &["filtered "]),
     (Some(1), "connect", &[4095], &["filtered "]),
     (Some(1), "sendmsg", &[4095], &["filtered "]),
+    (Some(1), "close", &[4095], &["filtered "]),
     // Capabilities that cannot be granted are left out.
     (None, "prctl", &[EPERM, EINVAL], &["status CapPrm:", "status CapEff:", "status CapAmb:"]),
     // The host's node serves.
