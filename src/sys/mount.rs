@@ -187,11 +187,14 @@ pub fn mount_setattr_at(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, attr:
         0,
     ];
     // SAFETY: the path and the struct, whose size is asserted above, live through the call; both are only read.
-    let set = || unsafe { super::raw("mount_setattr", __NR_mount_setattr, args) }.map(drop);
-    match set() {
+    let ask = || unsafe { super::raw("mount_setattr", __NR_mount_setattr, args) }.map(drop);
+    let set = || match ask() {
         Err(super::Errno::NOSYS) if NAMESPACE_IS_OURS.load(Ordering::Relaxed) => {
             super::remount::mount_setattr(dir, path, recursive, attr)
         }
+        result => result,
+    };
+    match set() {
         // A file that we are done with may still be open for writing.
         Err(super::Errno::BUSY) => {
             super::fd::close_dropped();
