@@ -65,7 +65,7 @@ impl Rootfs<'_> {
         if attr.is_empty() {
             Ok(())
         } else {
-            mount_setattr_at(CWD, there(c"."), true, &attr).map_err(wrong("mount_setattr"))
+            mount_setattr_at(CWD, there(c"."), !hierarchies.is_empty(), &attr).map_err(wrong("mount_setattr"))
         }
     }
 
