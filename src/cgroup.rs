@@ -29,7 +29,7 @@ use crate::error::{Context, Errno, Error, Result};
 use crate::host::{Cgroups, Hierarchy};
 use crate::sys::file::{self, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, CWD, utf8};
+use crate::sys::{self, AsFd, CWD, shown, utf8};
 
 /// A container's cgroup.
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ impl<'a> Cgroup<'a> {
                 return Err(wrong());
             }
             for hierarchy in cgroups.hierarchies() {
-                let mount = utf8(hierarchy.mount.to_bytes()).unwrap_or("");
+                let mount = shown(hierarchy.mount);
                 let directory = memory::joined(&[mount, path]).ok_or_else(wrong)?;
                 places.push(Place { hierarchy, directory });
             }
@@ -159,12 +159,12 @@ impl<'a> Cgroup<'a> {
 
 impl Place<'_> {
     fn name(&self) -> &'static str {
-        utf8(self.directory.to_bytes()).unwrap_or("")
+        shown(self.directory)
     }
 
     /// Another cgroup of the same hierarchy, by its path.
     fn above(&self, path: &str) -> Place<'_> {
-        let mount = utf8(self.hierarchy.mount.to_bytes()).unwrap_or("");
+        let mount = shown(self.hierarchy.mount);
         Place { directory: memory::joined(&[mount, path]).unwrap_or(c""), ..*self }
     }
 
@@ -198,7 +198,7 @@ impl Place<'_> {
         let mut next = 0;
         while let Some(directory) = directories.as_slice().get(next).copied() {
             next += 1;
-            let name = utf8(directory.to_bytes()).unwrap_or("");
+            let name = shown(directory);
             match list(directory, name, &mut pids, &mut directories) {
                 // Somebody removed it meanwhile; or it is threaded, and its processes are listed above it; or it lies
                 // deeper than a path can be long, where `cgroup.kill` and `remove` still reach.
@@ -224,7 +224,7 @@ fn list(
     text.lines().filter_map(sys::natural).for_each(|pid| pids.push(pid));
     file::each_entry(directory.as_fd(), |entry, kind| {
         if kind == file::FileType::Directory
-            && let Some(below) = memory::joined(&[name, "/", utf8(entry.to_bytes()).unwrap_or("")])
+            && let Some(below) = memory::joined(&[name, "/", shown(entry)])
         {
             directories.push(below);
         }

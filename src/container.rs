@@ -119,14 +119,9 @@ pub struct CreateRequest {
     pub no_new_keyring: bool,
 }
 
-/// A path for a message.
-fn text(path: &CStr) -> &str {
-    shown(path)
-}
-
 /// Connects to who wants a pidfd.
 fn connect_for_pidfd(path: &CStr) -> Result<OwnedFd> {
-    socket::connect_stream(path).context("connect to the pidfd socket", text(path))
+    socket::connect_stream(path).context("connect to the pidfd socket", shown(path))
 }
 
 /// Sends a pidfd, with the word that runc sends with it.

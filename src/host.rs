@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::file::{self, AtFlags, magic};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, CWD, security, utf8};
+use crate::sys::{self, AsFd, CWD, security, shown, utf8};
 
 /// How the control groups of this machine are arranged.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ fn arranged(looks: bool) -> Result<Cgroups<'static>> {
     };
     // If version 1 is anywhere, it is most likely here, and is to be looked at anyway.
     if looks && !lines(own).all(|line| line.is_unified()) {
-        let names = directories()?;
+        let names = directories(own)?;
         // Otherwise this is a cgroup itself.
         if !names.lines().any(|name| name == "cgroup.procs") {
             return Ok(of_version_1(Some(names)));
@@ -134,7 +134,7 @@ fn arranged(looks: bool) -> Result<Cgroups<'static>> {
                 unified: true,
             })))
         }
-        Ok(magic::TMPFS) if looks => directories().map(|names| of_version_1(Some(names))),
+        Ok(magic::TMPFS) if looks => directories(own).map(|names| of_version_1(Some(names))),
         Ok(magic::TMPFS) => Ok(of_version_1(None)),
         Ok(_) | Err(Errno::NOENT) => Ok(Cgroups::None),
         Err(errno) => Err(Error::errno("statfs", "/sys/fs/cgroup", errno)),
@@ -221,29 +221,45 @@ pub fn security() -> Security {
 /// Whether a label of AppArmor confines nothing: none at all, or a profile made so, as those of distributions for engines
 /// and runtimes. The kernel takes them for the same.
 fn is_unconfined(label: &str) -> bool {
-    let label = label.trim_end();
+    let label = label.trim_ascii_end();
     label == "unconfined" || label.ends_with(" (unconfined)")
 }
 
-/// The names in `/sys/fs/cgroup`, separated by line feeds. A hierarchy that the kernel knows and nobody mounted here
-/// is not ours to use.
-fn directories() -> Result<&'static str> {
+/// The names in `/sys/fs/cgroup`, separated by line feeds, until there is one for each line of `/proc/self/cgroup`. A
+/// hierarchy that the kernel knows and nobody mounted here is not ours to use.
+fn directories(own: &str) -> Result<&'static str> {
     let mut names = Growing::new();
     let dir = match file::open(CGROUP) {
         Err(Errno::NOENT) => return Ok(""),
         dir => dir.context("open", "/sys/fs/cgroup")?,
     };
-    file::each_kernel_entry(dir.as_fd(), |name, _| {
+    let mut missing = lines(own).count();
+    let listed = file::each_entry(dir.as_fd(), |name, _| {
         name.to_bytes().iter().chain(b"\n").for_each(|byte| names.push(*byte));
-        Ok::<(), Errno>(())
-    })
-    .context("read directory", "/sys/fs/cgroup")?;
-    Ok(utf8(names.finish()).unwrap_or(""))
+        missing -= usize::from(lines(own).any(|line| line.directory().as_bytes() == name.to_bytes()));
+        if missing == 0 { Err(Listed::Enough) } else { Ok(()) }
+    });
+    match listed {
+        Ok(()) | Err(Listed::Enough) => Ok(utf8(names.finish()).unwrap_or("")),
+        Err(Listed::Failed(errno)) => Err(Error::errno("read directory", "/sys/fs/cgroup", errno)),
+    }
+}
+
+/// Why a list ends before its end.
+enum Listed {
+    Enough,
+    Failed(Errno),
+}
+
+impl From<Errno> for Listed {
+    fn from(errno: Errno) -> Listed {
+        Listed::Failed(errno)
+    }
 }
 
 /// A small file of the kernel's.
 fn text(path: &CStr) -> Result<&'static str> {
-    let name = utf8(path.to_bytes()).unwrap_or("");
+    let name = shown(path);
     let file = file::open(path).context("open", name)?;
     let mut buffer = [0; 4096];
     let bytes = match file::read(file.as_fd(), &mut buffer) {
@@ -264,6 +280,12 @@ impl Line<'_> {
     fn is_unified(&self) -> bool {
         self.controllers.is_empty()
     }
+
+    /// Where in `/sys/fs/cgroup` the hierarchy is, if it is there.
+    fn directory(&self) -> &str {
+        let name = self.controllers;
+        if self.is_unified() { "unified" } else { name.strip_prefix("name=").unwrap_or(name) }
+    }
 }
 
 fn lines(own: &str) -> impl Iterator<Item = Line<'_>> {
@@ -278,9 +300,7 @@ fn lines(own: &str) -> impl Iterator<Item = Line<'_>> {
 pub(crate) fn hierarchies(own: &'static str, directories: Option<&str>) -> &'static [Hierarchy<'static>] {
     let mut found = Growing::new();
     for line in lines(own) {
-        let unified = line.is_unified();
-        let name = line.controllers;
-        let directory = if unified { "unified" } else { name.strip_prefix("name=").unwrap_or(name) };
+        let directory = line.directory();
         if directories.is_some_and(|all| !all.lines().any(|there| there == directory)) {
             continue;
         }
@@ -288,7 +308,8 @@ pub(crate) fn hierarchies(own: &'static str, directories: Option<&str>) -> &'sta
         else {
             continue;
         };
-        found.push(Hierarchy { controllers: name, directory, mount, own_path: line.path, unified });
+        let unified = line.is_unified();
+        found.push(Hierarchy { controllers: line.controllers, directory, mount, own_path: line.path, unified });
     }
     found.finish()
 }

@@ -10,7 +10,7 @@ use crate::plan::resources::{self, COUNTED, Limits, Write};
 use crate::sys::fd::FdList;
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::memory::{self, Growing};
-use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, utf8};
+use crate::sys::{self, AsFd, BorrowedFd, CWD, OwnedFd, shown, utf8};
 
 /// What is handed over on kernels that do not say.
 const DELEGATED: &[u8] = b"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
@@ -367,7 +367,7 @@ fn was_made(directory: &'static CStr, made: Result<(), Errno>) -> Result<bool> {
         Errno::ACCESS | Errno::PERM => "this user may not make cgroups there",
         _ => "",
     };
-    Err(Error::errno("create cgroup", utf8(directory.to_bytes()).unwrap_or(""), errno).hint(hint))
+    Err(Error::errno("create cgroup", shown(directory), errno).hint(hint))
 }
 
 #[cold]

@@ -19,7 +19,7 @@ use crate::plan::systemd::{Owner, Property, Unit, slice_path};
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::{self, Clone};
 use crate::sys::start::Start;
-use crate::sys::{self, AsFd, CWD, OwnedFd, fd, file, utf8};
+use crate::sys::{self, AsFd, CWD, OwnedFd, fd, file, shown, utf8};
 
 /// How long systemd may take for one thing that we ask of it, in milliseconds. It is busy for long when it
 /// reloads thousands of units.
@@ -148,7 +148,7 @@ impl<'a> Scope<'a> {
         self.aside = Some(directory);
         file::mkdirat(CWD, directory, 0o755)
             .and_then(|()| file::put(CWD, procs, pid.as_bytes()))
-            .context("make cgroup", utf8(directory.to_bytes()).unwrap_or(""))
+            .context("make cgroup", shown(directory))
     }
 
     /// Has systemd move a process into the container's cgroup: for users who may not do so themselves because they are

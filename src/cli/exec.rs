@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sys::utf8;
 use core::ffi::CStr;
 
 use super::options::{Given, Opt, invalid};
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::plan::exec::{Ids, Request};
 use crate::plan::{self, identity};
 use crate::sys::memory::Growing;
+use crate::sys::utf8;
 
 /// Executes the command; the exit code is its own.
 pub fn run(context: &Context, given: &Given) -> Outcome {

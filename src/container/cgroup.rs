@@ -4,8 +4,8 @@
 
 use core::ffi::CStr;
 
+use super::Context;
 use super::state::State;
-use super::{Context, text};
 use crate::cgroup::{Cgroup, systemd};
 use crate::error::{Errno, Error, Result};
 use crate::host::{self, Cgroups};
@@ -13,6 +13,7 @@ use crate::plan::resources;
 use crate::rootfs::Hierarchy;
 use crate::sys::memory::{self, Growing};
 use crate::sys::process::SIGKILL;
+use crate::sys::shown;
 use crate::warn;
 
 /// The container's cgroup, as its state has it: where it is on this machine.
@@ -60,7 +61,7 @@ pub(super) fn hierarchies<'a>(cgroup: &Cgroup<'a>, plan: &resources::Cgroup<'_>)
     for place in cgroup.places() {
         let name = place.hierarchy.directory;
         let mut links: Growing<'a, &'a CStr> = Growing::new();
-        let controllers = text(name);
+        let controllers = shown(name);
         // `cpu,cpuacct`: both words are links to it.
         for word in controllers.split(',').filter(|word| *word != controllers) {
             if let Some(link) = memory::cstr(word) {

@@ -4,10 +4,10 @@
 
 use core::ffi::CStr;
 
-use super::{CreateRequest, text};
+use super::CreateRequest;
 use crate::error::{Context as _, Error, Result};
 use crate::plan::Plan;
-use crate::sys::{AsFd, OwnedFd, socket};
+use crate::sys::{AsFd, OwnedFd, shown, socket};
 
 /// Whether there is somebody who could get it.
 pub(super) fn check(plan: &Plan<'_>, request: &CreateRequest, is_only_created: bool) -> Result<()> {
@@ -31,7 +31,7 @@ impl Console {
         }
         match socket {
             Some(path) => {
-                let socket = socket::connect_stream(path).context("connect to the console socket", text(path))?;
+                let socket = socket::connect_stream(path).context("connect to the console socket", shown(path))?;
                 Ok(Console { theirs: Some(socket), ours: None })
             }
             None => {

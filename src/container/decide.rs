@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use super::{CreateRequest, Manager, notify, preserved, text};
+use super::{CreateRequest, Manager, notify, preserved};
 use crate::error::{Context as _, Errno, Error, Result};
 use crate::host::caller::Caller;
 use crate::host::{self, Cgroups};
@@ -29,7 +29,7 @@ pub fn explain(context: &super::Context, request: &CreateRequest, as_json: bool)
 }
 
 pub(super) fn show(context: &super::Context, plan: &Plan<'_>, place: &Place, as_json: bool) -> &'static str {
-    let state = memory::format(format_args!("{}/{}", text(context.root), plan.id));
+    let state = memory::format(format_args!("{}/{}", shown(context.root), plan.id));
     let shown = Shown { plan, cgroups: &place.cgroups, state };
     if as_json { memory::format(format_args!("{shown:#}\n")) } else { memory::format(format_args!("{shown}")) }
 }
@@ -38,7 +38,7 @@ pub(super) fn open_bundle(request: &CreateRequest) -> Result<Bundle> {
     if request.bundle == c"." {
         return Ok(Bundle(None));
     }
-    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", text(request.bundle))
+    file::open_dir(CWD, request.bundle).map(Some).map(Bundle).context("open the bundle", shown(request.bundle))
 }
 
 /// The bundle's directory, or the current one.
@@ -75,7 +75,7 @@ pub(super) fn decide(
     let notify = match supervisor {
         Some(path) => {
             let host = memory::format(format_args!("{}/{}/notify", absolute(context.root)?, request.id));
-            Some([text(path), host])
+            Some([shown(path), host])
         }
         None => None,
     };
@@ -94,7 +94,7 @@ pub(super) fn decide(
             caller,
             cgroup_parent: place.parent,
             security: if is_labelled(spec) { host::security() } else { host::Security::default() },
-            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", text),
+            seccomp_receiver: context.start.var("RUN_OCI_SECCOMP_RECEIVER").map_or("", shown),
         },
     )?);
     Ok(Decided { spec, plan, place, supervisor, rootless: caller.is_some() && plan.namespaces.has(kind::USER) })
@@ -143,16 +143,16 @@ fn read_config(bundle: BorrowedFd<'_>, other: Option<&'static CStr>) -> Result<&
         Some(path) => (CWD, path),
         None => (bundle, c"config.json"),
     };
-    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", text(path))?;
+    let config = file::openat(dir, path, file::OFlags::RDONLY, file::Mode::empty()).context("open", shown(path))?;
     match file::read_to_end(config.as_fd(), CONFIG_LIMIT) {
-        Err(Errno::FBIG) => Err(Error::because("read", text(path), "is larger than 64 MiB")),
-        config => config.context("read", text(path)),
+        Err(Errno::FBIG) => Err(Error::because("read", shown(path), "is larger than 64 MiB")),
+        config => config.context("read", shown(path)),
     }
 }
 
 /// An absolute path, for the state.
 pub(super) fn absolute(path: &'static CStr) -> Result<&'static str> {
-    let path = text(path);
+    let path = shown(path);
     if path.starts_with('/') {
         return Ok(path);
     }

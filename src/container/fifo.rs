@@ -5,10 +5,10 @@
 use core::ffi::CStr;
 
 use super::state::{ANSWER_FIFO, EXEC_FIFO, START_FIFO, StateDir};
-use super::text;
 use crate::error::{Context as _, Result};
 use crate::sys::OwnedFd;
 use crate::sys::file::{self, FileType, Mode, OFlags};
+use crate::sys::shown;
 
 /// Init's ends.
 #[derive(Default)]
@@ -38,10 +38,10 @@ impl Fifos {
 }
 
 fn make(dir: &StateDir, name: &CStr) -> Result<OwnedFd> {
-    file::mknodat(dir.fd(), name, FileType::Fifo, 0o600, 0).context("mkfifo", text(name))?;
+    file::mknodat(dir.fd(), name, FileType::Fifo, 0o600, 0).context("mkfifo", shown(name))?;
     open(dir, name, OFlags::RDONLY)
 }
 
 fn open(dir: &StateDir, name: &CStr, how: OFlags) -> Result<OwnedFd> {
-    file::openat(dir.fd(), name, how | OFlags::NONBLOCK, Mode::empty()).context("open", text(name))
+    file::openat(dir.fd(), name, how | OFlags::NONBLOCK, Mode::empty()).context("open", shown(name))
 }

@@ -9,11 +9,11 @@
 
 use core::ffi::CStr;
 
+use super::Context;
 use super::state::StateDir;
-use super::{Context, text};
 use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, socket, time};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, shown, socket, time};
 use crate::warn;
 
 /// The directory in that of the state.
@@ -103,9 +103,9 @@ impl Notify {
             sent?;
             time::wait_readable(end.as_fd(), Some(PATIENCE_MS))
         });
-        match told.context("tell NOTIFY_SOCKET", text(self.supervisor))? {
+        match told.context("tell NOTIFY_SOCKET", shown(self.supervisor))? {
             true => Ok(()),
-            false => Err(Error::because("tell NOTIFY_SOCKET", text(self.supervisor), "it does not listen")),
+            false => Err(Error::because("tell NOTIFY_SOCKET", shown(self.supervisor), "it does not listen")),
         }
     }
 }

@@ -4,10 +4,9 @@
 
 use core::ffi::CStr;
 
-use super::text;
 use crate::error::{Context as _, Result};
 use crate::sys::file::{self, Mode, OFlags};
-use crate::sys::{AsFd, CWD, memory};
+use crate::sys::{AsFd, CWD, memory, shown};
 
 /// The decimal pid, without a newline, in place: conmon waits until it can read a number. Never through a link, which
 /// could be that of somebody who may write to the directory.
@@ -17,5 +16,5 @@ pub(super) fn write(path: &CStr, pid: i32) -> Result<()> {
         let file = file::openat(CWD, path, flags, Mode::from_raw_mode(0o644))?;
         file::write_all(file.as_fd(), memory::format(format_args!("{pid}")).as_bytes())
     };
-    write().context("write the pid file", text(path))
+    write().context("write the pid file", shown(path))
 }

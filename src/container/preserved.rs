@@ -2,14 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Context, text};
+use super::Context;
 use crate::error::{Error, Result};
-use crate::sys::{fd, memory, natural};
+use crate::sys::{fd, memory, natural, shown};
 
 /// LISTEN_FDS of the caller: sd_listen_fds(3).
 pub(super) fn listen_fds(context: &Context) -> Result<u32> {
     let Some(value) = context.start.var("LISTEN_FDS") else { return Ok(0) };
-    let value = text(value);
+    let value = shown(value);
     if value.is_empty() {
         return Ok(0);
     }

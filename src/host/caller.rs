@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Context, Errno, Result};
-use crate::sys::{self, AsFd, file, process, utf8};
+use crate::sys::{self, AsFd, file, process, shown, utf8};
 
 /// A user without privileges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +51,7 @@ fn table(path: &CStr) -> Result<&'static str> {
     match file::open(path).and_then(|file| file::read_to_end(file.as_fd(), LIMIT)) {
         Ok(text) => Ok(utf8(text).unwrap_or("")),
         Err(Errno::NOENT | Errno::ACCESS) => Ok(""),
-        Err(errno) => Err(errno).context("read", utf8(path.to_bytes()).unwrap_or("")),
+        Err(errno) => Err(errno).context("read", shown(path)),
     }
 }
 

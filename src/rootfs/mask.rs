@@ -79,7 +79,7 @@ impl<'a> Rootfs<'a> {
         process::fchdir(procfs).context("fchdir", "/proc")?;
         let readonly = MountAttr { attr_set: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(procfs, false, &readonly).context("make read-only", "/proc")?;
-        file::each_kernel_entry(list.as_fd(), |name, kind| self.protect_name(name, kind, masks).map_err(Failed))
+        file::each_entry(list.as_fd(), |name, kind| self.protect_name(name, kind, masks).map_err(Failed))
             .map_err(|Failed(error)| error)?;
         let writable = MountAttr { attr_clr: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(procfs, false, &writable).context("make writable", "/proc")

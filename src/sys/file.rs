@@ -371,7 +371,8 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
         .map(|(read, write)| (read.into(), write.into()))
 }
 
-/// Calls `f` with the name of each entry of a directory but `.` and `..`.
+/// Calls `f` with the name of each entry of a directory but `.` and `..`, up to the end that the kernel says: whoever is
+/// frozen or stopped in the middle gets fewer at once.
 ///
 /// # Errors
 /// The kernel's, or what `f` returns.
@@ -379,45 +380,22 @@ pub fn each_entry<E: From<Errno>>(
     dir: BorrowedFd<'_>,
     mut f: impl FnMut(&CStr, FileType) -> core::result::Result<(), E>,
 ) -> core::result::Result<(), E> {
-    each(dir, false, &mut f)
-}
-
-/// The same in a procfs or tmpfs, which lists as much at once as there is room for: if there was room for more, that was
-/// all.
-///
-/// # Errors
-/// As with `each_entry`.
-pub fn each_kernel_entry<E: From<Errno>>(
-    dir: BorrowedFd<'_>,
-    mut f: impl FnMut(&CStr, FileType) -> core::result::Result<(), E>,
-) -> core::result::Result<(), E> {
-    each(dir, true, &mut f)
+    each(dir, &mut f)
 }
 
 fn each<E: From<Errno>>(
     dir: BorrowedFd<'_>,
-    fills: bool,
     f: &mut dyn FnMut(&CStr, FileType) -> core::result::Result<(), E>,
 ) -> core::result::Result<(), E> {
-    const ROOM: usize = 4096;
-    /// `struct linux_dirent64` without and with the longest name, whose alignment is 8.
-    const HEAD: usize = 19;
-    const LONGEST: usize = 280;
-    let mut buffer = [MaybeUninit::<u8>::uninit(); ROOM];
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
     let mut entries = RawDir::new(dir, &mut buffer);
-    let mut used = 0;
     loop {
+        #[cfg(feature = "faults")]
         if entries.is_buffer_empty() {
-            if fills && (1..=ROOM - LONGEST).contains(&used) {
-                return Ok(());
-            }
-            used = 0;
-            #[cfg(feature = "faults")]
             super::fault::meet("getdents64")?;
         }
         let Some(entry) = entries.next() else { return Ok(()) };
         let entry = entry?;
-        used += (HEAD + entry.file_name().count_bytes() + 1).next_multiple_of(8);
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
             f(entry.file_name(), entry.file_type())?;
         }

@@ -1,8 +1,8 @@
 //! What mount_setattr(2) does, done by mount(2), for Linux before 5.12, which has only that.
 //!
 //! It changes mounts that are attached and no others. So a detached one is first attached where no path leads that
-//! anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the
-//! mount namespace, with init before it executes: nothing is ever seen without its attributes.
+//! anybody uses, and is moved to its place later by whoever asked. Nobody but us is in the mount namespace, with init
+//! before it executes: nothing is ever seen without its attributes.
 
 use core::ffi::CStr;
 
@@ -46,9 +46,8 @@ pub(super) fn mount_setattr(tree: BorrowedFd<'_>, mut path: &CStr, recursive: bo
         let id = file::mount_id(tree)?;
         if !is_listed(id, 0)? {
             // Over the root it would come over the rootfs, and could then not be moved onto that.
-            let places = [c"/proc/driver", c"/proc/version", c"/"];
             let attach = |place| move_mount_to(tree, CWD, place);
-            attach(places[0]).or_else(|_| attach(places[1])).or_else(|_| attach(places[2]))?;
+            attach(c"/proc/driver").or_else(|_| attach(c"/proc/version")).or_else(|_| attach(c"/"))?;
         }
         if changes && recursive && is_listed(id, 1)? {
             return Err(Errno::NOSYS);
