@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use isopod::json::{self, Map, Object, Slot, Style};
+use isopod::json::{self, Failed, Map, Read, Style};
 use isopod_fuzz::{good, with};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -15,15 +15,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 #[derive(Clone, Copy, Default)]
 struct Anything;
 
-impl<'a> Object<'a> for Anything {
-    fn member(&mut self, _: &'a str) -> Option<Slot<'_, 'a>> {
-        None
-    }
-}
-
 impl<'a> json::Value<'a> for Anything {
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::Object(self)
+    fn read(&mut self, from: &mut Read<'a>) -> Result<(), Failed> {
+        from.object(self)
     }
 }
 
