@@ -32,6 +32,8 @@ pub mod process;
 pub mod ps;
 pub mod start;
 pub mod state;
+pub mod state_dir;
+pub mod state_root;
 mod uid_map;
 pub mod update;
 

@@ -72,7 +72,7 @@ mod tests {
     fn every_day_follows_the_one_before() {
         let lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let (mut year, mut month, mut day) = (1970, 1, 1);
-        for days in 0..200_000 {
+        for days in 0..crate::rounds(200_000) as u64 {
             assert_eq!(civil(days), (year, month, day));
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = lengths[month as usize - 1] + u64::from(month == 2 && leap);

@@ -187,7 +187,7 @@ mod tests {
     fn the_program_answers_as_the_rules_do() {
         let mut chance = Chance(1);
         let mut answers = [0; 2];
-        for round in 0..3000 {
+        for round in 0..crate::rounds(3000) {
             let rules: Vec<Rule> = (0..chance.below(12)).map(|_| chance.rule()).collect();
             let program = compile(&rules);
             all_is_reached(program);
@@ -203,7 +203,7 @@ mod tests {
                 answers[usize::from(expected)] += 1;
             }
         }
-        assert!(answers.iter().all(|count| *count > 10_000), "{answers:?}");
+        assert!(answers.iter().all(|count| *count > crate::rounds(10_000)), "{answers:?}");
     }
 
     #[test]

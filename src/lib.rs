@@ -43,3 +43,9 @@ pub mod rootfs;
 pub mod seccomp;
 pub mod spec;
 pub mod sys;
+
+/// How often a test tries something. Under Miri each time takes a thousand times as long.
+#[cfg(test)]
+pub(crate) const fn rounds(number: usize) -> usize {
+    if cfg!(miri) { number / 500 } else { number }
+}

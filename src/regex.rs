@@ -293,7 +293,7 @@ mod tests {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (seed >> 16) % below
         };
-        for _ in 0..20_000 {
+        for _ in 0..crate::rounds(20_000) {
             let mut pattern = vec![];
             for _ in 0..random(5) {
                 pattern.push(b"ab."[random(3) as usize]);

@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 use super::process::{Freezer, Process, SIGKILL};
-use super::state::{Lock, State, StateDir, Status};
+use super::state::{State, Status};
+use super::state_dir::{Lock, StateDir};
 use super::{Context, hooks};
 use crate::cgroup::systemd;
 use crate::error::{Errno, Error, Result};

@@ -4,7 +4,7 @@
 
 use super::Context;
 use super::process::Process;
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use crate::cgroup::{Cgroup, OomEvents};
 use crate::error::{Context as _, Error, Result};
 use crate::json::{self, Style, Writer};

@@ -4,7 +4,7 @@
 
 use core::ffi::CStr;
 
-use super::state::{ANSWER_FIFO, EXEC_FIFO, START_FIFO, StateDir};
+use super::state_dir::{ANSWER_FIFO, EXEC_FIFO, START_FIFO, StateDir};
 use crate::error::{Context as _, Result};
 use crate::sys::OwnedFd;
 use crate::sys::file::{self, FileType, Mode, OFlags};

@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use crate::container::state::StateDir;
+use crate::container::state_dir::StateDir;
 use crate::error::{Context, Errno, Error, Result};
 use crate::seccomp::Filter;
 use crate::sys::file::{self, Mode, OFlags};

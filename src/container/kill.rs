@@ -4,7 +4,7 @@
 
 use super::Context;
 use super::process::{Freezer, SIGKILL};
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use crate::error::{Errno, Error, Result};
 use crate::sys::{self, Names, utf8};
 

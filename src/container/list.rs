@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::state::{Lock, State, StateDir, Status, open_root};
+use super::state::{State, Status};
+use super::state_dir::{Lock, StateDir};
+use super::state_root;
 use super::{Context, id};
 use crate::error::{Context as _, Errno, Result};
 use crate::sys::AsFd;
@@ -62,7 +64,7 @@ pub fn list(context: &Context) -> Result<&'static [Summary]> {
 /// # Errors
 /// If the root cannot be read or trusted.
 pub fn names(context: &Context) -> Result<&'static [&'static str]> {
-    let Some(root) = open_root(context.root)? else { return Ok(&[]) };
+    let Some(root) = state_root::open(context.root)? else { return Ok(&[]) };
     let mut names = Growing::new();
     file::each_entry(root.as_fd(), |name, kind| {
         if matches!(kind, FileType::Directory | FileType::Unknown)

@@ -8,7 +8,7 @@ use core::ffi::CStr;
 use super::foreground::Init;
 use super::notify::Notify;
 use super::process::SIGKILL;
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use super::{Context, remove_cgroup};
 use crate::cgroup::Cgroup;
 use crate::cgroup::systemd::Scope;

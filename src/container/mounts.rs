@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::child::{Between, Spawned, follow, go_between};
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use super::{Context, exe};
 use crate::error::{Context as _, Error, Result};
 use crate::init::mounts::{self, Work};

@@ -10,7 +10,7 @@
 use core::ffi::CStr;
 
 use super::Context;
-use super::state::StateDir;
+use super::state_dir::StateDir;
 use crate::error::{Context as _, Errno, Error, Escaped, Result};
 use crate::sys::file::{self, Mode, OFlags};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, memory, shown, socket, time};

@@ -4,7 +4,8 @@
 
 use super::Context;
 use super::process::Stat;
-use super::state::{Lock, State, StateDir};
+use super::state::State;
+use super::state_dir::{Lock, StateDir};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 

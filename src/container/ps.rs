@@ -5,7 +5,7 @@
 use core::ffi::CStr;
 
 use super::Context;
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use crate::error::{Context as _, Error, Quoted, Result};
 use crate::log;
 use crate::sys::memory::{self, Growing};

@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 use super::notify::{self, Notify};
-use super::state::{ANSWER_FIFO, EXEC_FIFO, Lock, StateDir, Status};
+use super::state::Status;
+use super::state_dir::{ANSWER_FIFO, EXEC_FIFO, Lock, StateDir};
 use super::{Context, delete, hooks};
 use crate::error::{Context as _, Error, Result};
 use crate::link;

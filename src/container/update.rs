@@ -4,7 +4,7 @@
 
 use super::Context;
 use super::process::Stat;
-use super::state::{Lock, StateDir};
+use super::state_dir::{Lock, StateDir};
 use crate::cgroup::{Cgroup, systemd};
 use crate::error::{Error, Result};
 use crate::host::{self, Cgroups};

@@ -487,7 +487,7 @@ mod tests {
             read(&good[..end]);
         }
         for at in 0..good.len() {
-            for byte in 0..=255 {
+            for byte in (0..=255).step_by(if cfg!(miri) { 85 } else { 1 }) {
                 let mut bad = good.clone();
                 bad[at] = byte;
                 read(&bad);

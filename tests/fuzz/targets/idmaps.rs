@@ -9,13 +9,16 @@ use isopod::spec;
 use isopod_fuzz::{good, with};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
+/// Of a user and of a group.
+type Ids = [u32; 2];
+
 #[derive(Arbitrary, Debug)]
 struct Input {
     uid: Vec<Mapping>,
     gid: Vec<Mapping>,
-    ids: [u32; 2],
+    ids: Ids,
     groups: Vec<u32>,
-    caller: Option<([u32; 2], [Option<[u32; 2]>; 2])>,
+    caller: Option<(Ids, [Option<[u32; 2]>; 2])>,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
