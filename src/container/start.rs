@@ -28,7 +28,8 @@ pub fn start(context: &Context, id: &'static str) -> Result<()> {
     // Who it is that we wait for. Once the fifo is open, init goes on, whatever becomes of us.
     let find = || match dir.read()? {
         Some(state) => state.init().map(|init| Some((state, init))),
-        None => Ok(None),
+        // What `create` writes before the fifo is there.
+        None => Err(Error::says(format_args!("start container `{id}`: its state.json is not there"))),
     };
     let mut waited = if notify.is_some() { find()? } else { None };
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.

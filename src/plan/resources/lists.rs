@@ -167,7 +167,9 @@ impl<'a> Table<'_, 'a> {
     /// A file of version 2, named by the user. Each line is a write of its own.
     pub(super) fn unified(&mut self, file: &'a str, value: &'a str) -> Result<()> {
         let field = text(format_args!("unified[{}]", Quoted(file)));
-        if file.contains(['/', '\0']) || !file.contains('.') {
+        // CONTROLLER.FILE
+        let named = file.split_once('.').is_some_and(|(controller, file)| !controller.is_empty() && !file.is_empty());
+        if file.contains(['/', '\0']) || !named {
             return Err(wrong(field, format_args!("is no name of a cgroup file")));
         }
         // The others are not limits: they move, kill and freeze processes.

@@ -230,6 +230,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     (r#"{"memory":{"limit":5},"unified":{"memory.max":"7"}}"#, "-", "memory.max=5; memory.max=7"),
     (r#"{"unified":{"cgroup.procs":"1"}}"#, "! unified[\"cgroup.procs\"]: is not for a config to set", "="),
     (r#"{"unified":{"../memory.max":"1"}}"#, "! unified[\"../memory.max\"]: is no name of a cgroup file", "="),
+    (r#"{"unified":{".":"1"}}"#, "! unified[\".\"]: is no name of a cgroup file", "="),
+    (r#"{"unified":{"..":"1"}}"#, "! unified[\"..\"]: is no name of a cgroup file", "="),
+    (r#"{"unified":{"memory.":"1"}}"#, "! unified[\"memory.\"]: is no name of a cgroup file", "="),
     (r#"{"unified":{"memory":"1"}}"#, "! unified[\"memory\"]: is no name of a cgroup file", "="),
     (
         r#"{"unified":{"frob.max":"1"}}"#,
