@@ -33,6 +33,7 @@ pub fn cases() -> Vec<Case> {
         case!(hook_may_leave_a_process).isopod_only("they wait for whoever has its output open"),
         case!(failing_hook_fails_create).isopod_only("crun says less, runc says it otherwise"),
         case!(failing_hook_fails_start).isopod_only("only isopod says at `start` that it has failed"),
+        case!(start_knows_its_hooks_or_does_nothing).isopod_only("the state's file is isopod's"),
         case!(failing_poststop_hook_is_a_warning).isopod_only("the words are isopod's, with crun's in them"),
         case!(missing_hook).isopod_only("the words are isopod's"),
         case!(hook_past_its_time_is_killed).isopod_only("not with what it has started"),
@@ -425,6 +426,24 @@ fn failing_hook_fails_start(t: &Sandbox) {
             std::fs::remove_file(log).expect("a log");
         }
     }
+}
+
+/// The hooks that `start` runs are in the state. Without it the program must not run as if there were none.
+fn start_knows_its_hooks_or_does_nothing(t: &Sandbox) {
+    let c = &mut t.container();
+    let log = traced(t, c);
+    let ran = log.with_file_name("ran");
+    c.sh(&format!("touch {}; sleep 600", ran.display())).created();
+    let before = read(&log);
+    let (state, aside) = (t.state_root().join(&c.id).join("state.json"), t.path("aside"));
+    std::fs::rename(&state, &aside).expect("moved");
+    c.start().fails(&[&format!("start container `{}`: its state.json is not there", c.id)]);
+    assert_eq!((read(&log), ran.exists()), (before, false));
+    std::fs::copy(&aside, &state).expect("copied");
+    c.start().ok();
+    eventually("the program runs", || ran.exists());
+    assert!(read(&log).contains("poststart"));
+    c.force_delete().ok();
 }
 
 fn failing_poststop_hook_is_a_warning(t: &Sandbox) {
