@@ -173,8 +173,12 @@ impl Place<'_> {
     /// Removes the directory and all below it, however deep, with one descriptor: down into what is busy, up again
     /// when nothing is left there. Fails with EBUSY at the first that is busy although nothing is below it.
     pub(super) fn remove_tree(&self) -> Result<(), Errno> {
+        let remove = || match file::rmdirat(CWD, self.directory) {
+            Err(Errno::NOENT | Errno::NODEV) => Ok(()),
+            removed => removed,
+        };
         let mut here = match file::open(self.directory) {
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return remove(),
             here => here?,
         };
         let mut depth = 0;
@@ -201,7 +205,7 @@ impl Place<'_> {
             just_entered = busy.is_some();
             here = match &busy {
                 Some(below) => step(&here, below)?,
-                None if depth == 0 => return file::rmdirat(CWD, self.directory),
+                None if depth == 0 => return remove(),
                 None => step(&here, c"..")?,
             };
             depth = if just_entered { depth + 1 } else { depth - 1 };

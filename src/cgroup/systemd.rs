@@ -185,8 +185,13 @@ fn property<'a>(name: &'a str, value: Value<'a>) -> Value<'a> {
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if let Some((pid, pidfd)) = self.keeper.take() {
-            let _ = process::pidfd_send_signal(pidfd.as_fd(), process::SIGKILL);
-            let _ = process::wait(pid, true);
+            // Nobody but us can have it reaped: the number is still its own.
+            let ended = process::pidfd_send_signal(pidfd.as_fd(), process::SIGKILL)
+                .or_else(|_| process::kill(pid, process::SIGKILL));
+            // Otherwise it ends with us.
+            if ended.is_ok() {
+                let _ = process::wait(pid, true);
+            }
         }
         if let Some(directory) = self.aside {
             let _ = file::rmdirat(CWD, directory);
