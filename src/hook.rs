@@ -99,6 +99,11 @@ impl<'a> Runner<'a> {
         for end in [&feed, &output] {
             fd::set_nonblocking(end.as_fd()).map_err(cannot)?;
         }
+        // Whoever deletes the container meanwhile ends that, and waits for us.
+        let init = match stage {
+            Stage::Prestart | Stage::CreateRuntime => process::pidfd_open(pid).ok(),
+            _ => None,
+        };
         // Our caller may have ignored it, and then there would be nothing to wait for.
         process::reset_signal(process::SIGCHLD);
         let (pid, pidfd) = match process::fork().map_err(cannot)? {
@@ -113,14 +118,20 @@ impl<'a> Runner<'a> {
         let mut feed = Some(feed);
         let mut last = LastLine::default();
         let mut deadline = hook.timeout.map(|seconds| time::monotonic_raw() + u64::from(seconds) * 1_000_000_000);
-        let mut expired = false;
+        let mut expired = None;
         loop {
             if let Some(pipe) = feed.take_if(|pipe| !write_some(pipe.as_fd(), &mut input)) {
                 // Only now it sees the end.
                 pipe.close();
             }
             let more = feed.as_ref().map_or(pidfd.as_fd(), AsFd::as_fd);
-            let wanted = [(pidfd.as_fd(), PollFlags::IN), (output.as_fd(), PollFlags::IN), (more, PollFlags::OUT)];
+            let init = init.as_ref().filter(|_| expired.is_none()).map_or(pidfd.as_fd(), AsFd::as_fd);
+            let wanted = [
+                (pidfd.as_fd(), PollFlags::IN),
+                (output.as_fd(), PollFlags::IN),
+                (more, PollFlags::OUT),
+                (init, PollFlags::IN),
+            ];
             let mut fds = wanted.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
             let left = deadline.map(|end| end.saturating_sub(time::monotonic_raw()).div_ceil(1_000_000));
             let any = poll(&mut fds, left.map(|left| u32::try_from(left).unwrap_or(u32::MAX))).map_err(cannot)?;
@@ -128,21 +139,26 @@ impl<'a> Runner<'a> {
             if !fds[0].revents().is_empty() {
                 break;
             }
-            if !any {
+            let why = match any {
+                false => "timeout expired for",
+                true if !fds[3].revents().is_empty() => "the container has ended during",
+                true => continue,
+            };
+            if expired.is_none() {
                 // With whatever it has started, as long as that has not gone its own way.
                 let _ = process::kill(-pid, process::SIGKILL);
                 let _ = process::pidfd_send_signal(pidfd.as_fd(), process::SIGKILL);
-                (expired, deadline) = (true, None);
+                (expired, deadline) = (Some(why), None);
             }
         }
         let status = process::wait(pid, true).map_err(cannot)?.map_or(0, |(_, status)| status);
         last.read(output.as_fd());
-        let code = process::exit_code(status);
-        let why = match (expired, code) {
-            (true, _) => memory::format(format_args!("timeout expired for `{name}`")),
-            (false, 0) => return Ok(()),
-            (false, 1..128) => memory::format(format_args!("error executing hook `{name}` (exit code: {code})")),
-            (false, _) => memory::format(format_args!("error executing hook `{name}` (signal: {})", status & 0x7f)),
+        let (code, signal) = (process::exit_code(status), status & 0x7f);
+        let why = match (expired, signal) {
+            (Some(why), _) => memory::format(format_args!("{why} `{name}`")),
+            (None, 0) if code == 0 => return Ok(()),
+            (None, 0) => memory::format(format_args!("error executing hook `{name}` (exit code: {code})")),
+            (None, signal) => memory::format(format_args!("error executing hook `{name}` (signal: {signal})")),
         };
         Err(Failed { code, error: Error::because(why, "", last.text()) })
     }

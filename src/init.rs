@@ -126,7 +126,8 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
     // its state while we mount.
     let theirs = inherited.doors.take();
     // Hooks look for the container's cgroups by its pid.
-    let early = hooked || plan.namespaces.new & kind::CGROUP != 0;
+    let copies = plan.mounts.steps.iter().any(|mount| mount.copy_up);
+    let early = hooked || copies || plan.namespaces.new & kind::CGROUP != 0;
     let mut met = None;
     let mut meet = || -> Result<()> {
         if met.is_none() {

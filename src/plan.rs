@@ -320,6 +320,11 @@ fn paths<'a>(field: &str, paths: &[&'a str]) -> Result<&'a [&'a CStr]> {
                 format_args!("{} is not absolute", Quoted(path)),
             ));
         }
+        // With a slash at the end, a file would not be found.
+        let path = match path.trim_end_matches('/') {
+            "" => "/",
+            path => path,
+        };
         planned.push(cstr(path, format_args!("{field}[{index}]"))?);
     }
     Ok(planned.finish())

@@ -150,6 +150,17 @@ pub struct Rootfs<'a> {
     private_proc: Option<OwnedFd>,
     /// Whether `/dev` is somebody else's directory, where nothing must be made.
     foreign_dev: bool,
+    /// Whether it became our root.
+    entered: Cell<bool>,
+}
+
+impl Drop for Rootfs<'_> {
+    /// A mount namespace of our own ends with us, with all that is in it. One that was joined goes on.
+    fn drop(&mut self) {
+        if !self.entered.get() && self.plan.namespaces.joins(kind::MOUNT) {
+            detach(self.root_fd());
+        }
+    }
 }
 
 /// What mounts are made on.
@@ -212,7 +223,14 @@ impl<'a> Rootfs<'a> {
         let ground = Ground::new(sources.root, sources.binds);
         // In a namespace of others anybody may mount something.
         ground.strayed.set(plan.namespaces.new & kind::MOUNT == 0);
-        Ok(Rootfs { plan, ground, in_its_place: place.is_some(), private_proc: None, foreign_dev: false })
+        Ok(Rootfs {
+            plan,
+            ground,
+            in_its_place: place.is_some(),
+            private_proc: None,
+            foreign_dev: false,
+            entered: Cell::new(false),
+        })
     }
 
     /// Takes back what `Sources::open` may have had to allow itself.
@@ -240,6 +258,10 @@ impl<'a> Rootfs<'a> {
     /// The kernel's, with the mount's place and destination.
     pub fn mount_all<'h>(&mut self, mut hierarchies: impl FnMut() -> Result<&'h [Hierarchy<'h>]>) -> Result<()> {
         for mount in self.plan.mounts.steps {
+            if mount.copy_up {
+                // What is copied is charged to the container.
+                hierarchies()?;
+            }
             let tree = match mount.what {
                 What::Cgroup => self.mount_cgroups(mount, hierarchies()?).map(|()| None)?,
                 _ => self.ground.mount(mount)?,
@@ -255,8 +277,12 @@ impl<'a> Rootfs<'a> {
                     }
                 }
                 Role::Dev => {
-                    self.foreign_dev = matches!(mount.what, What::Bind { .. });
-                    self.ground.dev = tree.filter(|_| ours && !mount.copy_up);
+                    // There is but one devtmpfs, the host's.
+                    self.foreign_dev = match mount.what {
+                        What::Filesystem { fs, .. } => fs == c"devtmpfs",
+                        what => matches!(what, What::Bind { .. }),
+                    };
+                    self.ground.dev = tree.filter(|_| ours && !mount.copy_up && !self.foreign_dev);
                     self.ground.in_dev.set(false);
                 }
                 Role::Proc => self.ground.proc = tree.filter(|_| ours),
@@ -351,6 +377,12 @@ impl Ground {
         Root::new(self.root.as_fd())
     }
 
+    /// Whether it is the root directory itself.
+    fn is_root(&self, target: BorrowedFd<'_>) -> Result<bool, Errno> {
+        let (root, target) = (file::fstat(self.root.as_fd())?, file::fstat(target)?);
+        Ok((root.st_dev, root.st_ino) == (target.st_dev, target.st_ino))
+    }
+
     /// To the `/dev` of our making, if there is one: where `mount::at_once` works.
     fn go_to_dev(&self) -> Result<(), Errno> {
         match &self.dev {
@@ -441,11 +473,11 @@ impl Live {
 
     fn unmount_one(&self, path: &CStr) -> Result<(), Errno> {
         let root = self.0.root();
-        let (target, top) = (root.resolve(path)?, file::fstat(root.as_fd())?);
-        let stat = file::fstat(target.as_fd())?;
-        if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
+        let target = root.resolve(path)?;
+        if self.0.is_root(target.as_fd())? {
             return Err(Errno::BUSY);
         }
+        let stat = file::fstat(target.as_fd())?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             process::fchdir(target.as_fd())?;
             return umount_detach_cwd();

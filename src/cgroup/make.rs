@@ -142,7 +142,10 @@ impl<'a> Cgroup<'a> {
             if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
                 for file in ["cpuset.cpus", "cpuset.mems"] {
                     if !mine().any(|write| write.file == file) {
-                        self.inherit(place, file, new)?;
+                        self.inherit(place, self.path, file, new)?;
+                    } else if let Some((above, _)) = sys::split_last(self.path).filter(|(above, _)| !above.is_empty()) {
+                        // It gets no more than they have.
+                        self.inherit(place, above, file, false)?;
                     }
                 }
             }
@@ -281,7 +284,7 @@ impl<'a> Cgroup<'a> {
         if (!new || self.parents().next().is_some()) && place.is_frozen() {
             return Err(Error::because("enter cgroup", place.name(), "it is frozen, and so would the container be"));
         }
-        if !new && !self.kept && place.is_used().context("look into cgroup", place.name())? {
+        if !new && !self.kept && place.is_used()? {
             return Err(Error::because("create cgroup", place.name(), "it exists and has processes")
                 .hint("two containers cannot share a cgroup; see linux.cgroupsPath"));
         }
@@ -289,11 +292,11 @@ impl<'a> Cgroup<'a> {
     }
 
     /// A new cpuset of version 1 is empty and lets nobody in: it gets what the nearest cgroup above has.
-    fn inherit(&self, place: &Place<'_>, file: &str, new: bool) -> Result<()> {
+    fn inherit(&self, place: &Place<'_>, path: &str, file: &str, new: bool) -> Result<()> {
         let mut buffer = [0; 4096];
-        inherited(place, self.path, file, new, &mut buffer)
+        inherited(place, path, file, new, &mut buffer)
             .map(drop)
-            .context_with("set", format_args!("{}/{file}", place.name()))
+            .context_with("set", format_args!("{}/{file}", place.above(path).name()))
     }
 
     /// Version 2: a cgroup has the controllers that its parent's `cgroup.subtree_control` names, and so on upwards.
@@ -384,13 +387,14 @@ fn cannot_turn_on(controller: &str, parent: &str, errno: Errno) -> Error {
 }
 
 impl Place<'_> {
-    /// Whether a process is in it; on version 2, or below it.
-    fn is_used(&self) -> Result<bool, Errno> {
-        let mut buffer = [0; 256];
-        if self.hierarchy.unified {
-            return Ok(number(self.read("cgroup.events", &mut buffer)?, "populated") == Some(1));
+    /// Whether a process is in it or below it.
+    fn is_used(&self) -> Result<bool> {
+        if !self.hierarchy.unified {
+            return Ok(!self.pids()?.is_empty());
         }
-        Ok(!self.read("cgroup.procs", &mut buffer)?.is_empty())
+        let mut buffer = [0; 256];
+        let events = self.read("cgroup.events", &mut buffer).context("read the events of cgroup", self.name())?;
+        Ok(number(events, "populated") == Some(1))
     }
 }
 

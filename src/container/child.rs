@@ -22,10 +22,23 @@ pub(super) fn open_namespaces(plan: &Plan<'_>) -> Result<FdList> {
     let mut fds = FdList::default();
     for join in plan.namespaces.join {
         let flags = file::OFlags::RDONLY | file::OFlags::NONBLOCK;
-        let fd = file::openat(CWD, join.path, flags, file::Mode::empty());
-        fds.push(Some(fd.map_err(|errno| failed(join, errno))?));
+        let fd = file::openat(CWD, join.path, flags, file::Mode::empty()).map_err(|errno| failed(join, errno))?;
+        if join.kind == kind::MOUNT && is_own(fd.as_fd()).map_err(|errno| failed(join, errno))? {
+            return Err(Error::config(
+                format_args!("linux.namespaces[{}].path", join.index),
+                format_args!("is our own mount namespace: the container's mounts would be the host's"),
+            ));
+        }
+        fds.push(Some(fd));
     }
     Ok(fds)
+}
+
+/// Whether the mount namespace is the one that we are in.
+fn is_own(namespace: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let own = file::fstatat(CWD, c"/proc/self/ns/mnt", file::AtFlags::empty())?;
+    let there = file::fstat(namespace)?;
+    Ok((own.st_dev, own.st_ino) == (there.st_dev, there.st_ino))
 }
 
 /// Makes init: born in the cgroup, if one is given, and in its new namespaces.

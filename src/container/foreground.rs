@@ -8,6 +8,7 @@ use crate::sys::process::{self, SIGCHLD, SignalSet};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, terminal, time};
 use crate::warn;
 
+const SIGPIPE: u32 = 13;
 const SIGWINCH: u32 = 28;
 /// Every signal that can be blocked.
 pub(super) const ALL: SignalSet = SignalSet::MAX;
@@ -40,6 +41,8 @@ impl Init {
                 SIGCHLD if code.is_none() => code = self.reap()?,
                 SIGCHLD => {}
                 SIGWINCH => resized(),
+                // Our own: whoever read what the container writes has gone.
+                SIGPIPE => {}
                 signal => self.forward(signal),
             }
         }

@@ -8,6 +8,7 @@ use crate::plan::identity::{Capabilities, User};
 use crate::plan::process::Process;
 use crate::sys::file::{self, FileType, OFlags};
 use crate::sys::root::Root;
+use crate::sys::security::filter_flag::WAIT_KILLABLE_RECV;
 use crate::sys::{self, AsFd, fd, memory, process, security, shown, utf8};
 use crate::warn;
 
@@ -121,8 +122,8 @@ pub(super) fn install_filter(planned: &Process<'_>, link: &Child) -> Result<()> 
         }
     };
     let installed = match install(filter.flags) {
-        // A flag that this kernel does not know.
-        Err(Errno::INVAL) if filter.flags != 0 => install(0),
+        // The one flag that a kernel of ours may not know.
+        Err(Errno::INVAL) if filter.flags & WAIT_KILLABLE_RECV != 0 => install(filter.flags & !WAIT_KILLABLE_RECV),
         installed => installed,
     };
     installed.context("seccomp", "linux.seccomp").map_err(|error| {

@@ -153,7 +153,7 @@ pub fn plan<'a>(mounts: &[spec::Mount<'a>], around: &Surroundings<'_, 'a>) -> Re
         if step.readonly_late {
             step.attr &= !attr::RDONLY;
         }
-        if step.is_sys_for_reading() && !after.iter().any(|later| later.destination.normal == "/sys/fs/cgroup") {
+        if step.is_sys_for_reading() && !after.iter().any(|later| later.is_cgroups_of(step)) {
             step.changes = with_all_read_only(step.changes);
         }
     }
@@ -181,8 +181,17 @@ impl Mount<'_> {
     /// The host's `/sys` with all that is mounted below, to be read. Its cgroups would still be written to, by a user who
     /// owns some of them (CVE-2023-25809).
     fn is_sys_for_reading(&self) -> bool {
-        matches!(self.what, What::Bind { source, recursive: true, .. } if source == c"/sys")
+        let is_sys = |source: &CStr| {
+            let path = utf8(source.to_bytes()).and_then(path_below_root);
+            source.to_bytes().starts_with(b"/") && path.is_some_and(|path| path.normal == "/sys")
+        };
+        matches!(self.what, What::Bind { source, recursive: true, .. } if is_sys(source))
             && self.attr & attr::RDONLY != 0
+    }
+
+    /// Whether it goes over the cgroups of a `/sys`.
+    fn is_cgroups_of(&self, sys: &Mount<'_>) -> bool {
+        self.destination.normal.strip_prefix(sys.destination.normal) == Some("/fs/cgroup")
     }
 
     /// Whether mount points can be made in it at all.
@@ -215,7 +224,7 @@ fn one<'a>(
         None => options::defaults(destination.normal),
     };
     let kind = mount.kind.unwrap_or("");
-    let collected = collect(index, words)?;
+    let mut collected = collect(index, words)?;
     let bind = collected.bind.or((kind == "bind").then_some(false));
     let is_remount = collected.flags & flag::REMOUNT != 0;
     let role = match destination.normal {
@@ -245,6 +254,12 @@ fn one<'a>(
                 if kind == "mqueue" && around.namespaces.has(kind::IPC) {
                     label = around.label.and_then(|label| label.value);
                 }
+                // Whoever has a disk for reading does not replay its journal either. What the kernel makes up by itself may
+                // be one for all.
+                let is_on_disk = mount.source.is_some_and(|source| source.starts_with('/')) && kind != "tmpfs";
+                if is_on_disk && collected.attr.attr_set & attr::RDONLY != 0 {
+                    collected.supers.push(c"ro");
+                }
                 let data = data(collected.supers, collected.data, context);
                 let or_hosts = kind == "sysfs" && around.namespaces.has(kind::USER);
                 filesystem(index, mount, kind, data, [label.is_none(), or_hosts])?
@@ -256,6 +271,15 @@ fn one<'a>(
     }
     if role == Role::Root && matches!(what, What::Cgroup) {
         return Err(wrong("destination", format_args!("the cgroups cannot be mounted on /")));
+    }
+    if let What::Filesystem { source, data, .. } = what
+        && (is_long(source) || data.iter().any(Datum::is_long))
+        && (copy_up || idmap.is_some())
+    {
+        return Err(wrong(
+            "options",
+            format_args!("a value of more than 255 bytes does not go with tmpcopyup or ids of its own"),
+        ));
     }
     let attr = collected.attr_recursive.attr_set & !collected.attr.attr_clr | collected.attr.attr_set;
     let changes = match what {
@@ -269,14 +293,31 @@ fn one<'a>(
             changes(&[(true, collected.attr_recursive), (false, top)], collected.propagation.as_slice(), true)
         }
         What::Bind { recursive, .. } => {
-            let default = [around.propagation];
-            let given = collected.propagation.as_slice();
+            if collected.propagation.is_empty() {
+                collected.propagation.push(around.propagation);
+            }
+            let propagation = cut_off(collected.propagation, recursive, around.namespaces.has(kind::USER));
             let attrs = [(true, collected.attr_recursive), (false, collected.attr)];
-            changes(&attrs, if given.is_empty() { &default } else { given }, recursive)
+            changes(&attrs, propagation, recursive)
         }
     };
     let nofollow = collected.flags & flag::DEST_NOFOLLOW != 0;
     Ok(Mount { index, destination, what, changes, attr, idmap, label, copy_up, nofollow, readonly_late: false, role })
+}
+
+/// A tree of the host is its mounts' peer: what is mounted in the one appears in the other. It stays so if a word says
+/// `shared`, but not for a user namespace, as it would be if the whole mount namespace had been copied into that. All
+/// else of it, which other words may leave as it is, follows the host and is not followed.
+fn cut_off<'a>(words: Growing<'a, Propagation>, tree: bool, user_namespace: bool) -> &'a [Propagation] {
+    let is_shared = words.as_slice().iter().any(|word| word.kind == propagation::SHARED);
+    let is_all = !tree || words.as_slice().iter().any(|word| word.recursive);
+    if if is_shared { !user_namespace } else { is_all } {
+        return words.finish();
+    }
+    let mut all = Growing::new();
+    all.push(Propagation { kind: propagation::SLAVE, recursive: true });
+    words.as_slice().iter().for_each(|word| all.push(*word));
+    all.finish()
 }
 
 /// As few calls as give the same: a change of propagation goes with one of attributes where both are about the same

@@ -162,7 +162,11 @@ impl<'a> Rootfs<'a> {
 
     /// What is there, as a detached tree to go over it.
     fn clone_of(&self, path: &CStr) -> Result<(Place<'_>, OwnedFd), Errno> {
-        match self.ground.in_ours(shown(path)) {
+        // A link in `/dev` would lead to where the host's own leads: our root directory is still the host's.
+        let is_link = |(directory, name): &(BorrowedFd<'_>, &CStr)| {
+            shown(path).starts_with("/dev/") && file::readlinkat(*directory, name, &mut [0]).is_ok()
+        };
+        match self.ground.in_ours(shown(path)).filter(|name| !is_link(name)) {
             Some((directory, name)) => Ok((Place::In(directory, name), open_tree_clone(directory, name, true)?)),
             None => {
                 let target = self.look_up(path)?;

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use super::{Ground, Place, make_in};
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Datum, Link, Mount, What, is_long};
+use crate::plan::mount::{Datum, Link, Mount, Role, What, is_long};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
@@ -38,10 +38,15 @@ impl Ground {
             }
             return Ok(Some(target));
         }
-        match self.root().resolve(path) {
-            Err(Errno::NOENT) => Ok(None),
-            target => target.map(Some).map_err(|errno| failed(mount, "openat2", errno)),
+        let target = match self.root().resolve(path) {
+            Err(Errno::NOENT) => return Ok(None),
+            target => target.map_err(|errno| failed(mount, "openat2", errno))?,
+        };
+        if mount.role != Role::Root && self.is_root(target.as_fd()).map_err(|errno| failed(mount, "fstat", errno))? {
+            // There it would be over what init has, and in the way of whoever comes later.
+            return Err(failed(mount, "mount", Errno::LOOP).hint("the rootfs has a link to its own root there"));
         }
+        Ok(Some(target))
     }
 
     /// Makes a link like the source at the destination.

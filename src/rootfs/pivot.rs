@@ -41,6 +41,7 @@ impl Rootfs<'_> {
             let propagation = MountAttr { propagation: kind, ..MountAttr::default() };
             mount_setattr_at(CWD, c".", recursive, &propagation).context("linux.rootfsPropagation", "/")?;
         }
+        self.entered.set(true);
         // The current directory is the root already.
         Ok(())
     }

@@ -28,6 +28,10 @@ pub fn cases() -> Vec<Case> {
         case!(memory_limit_kills_who_exceeds_it).needs(&[Need::Controller("memory")]),
         case!(cpu_shares_quota_and_period).needs(&[Need::V1("cpu")]),
         case!(cpuset_cpus_and_mems).needs(&[Need::Controller("cpuset")]),
+        case!(cpuset_below_a_new_cgroup).needs(&[Need::Controller("cpuset")]),
+        case!(cgroup_in_use_below_is_refused)
+            .needs(&[Need::V1("pids")])
+            .isopod_only("they take it, and end who is in it"),
         case!(cpuset_that_does_not_exist_is_refused)
             .needs(&[Need::Controller("cpuset")])
             .differs(Kind::Crun, LEAVES_CGROUPS),
@@ -190,6 +194,33 @@ fn cpuset_cpus_and_mems(t: &Sandbox) {
     c.started();
     assert_eq!(c.cgroup_file("cpuset", "cpuset.cpus"), "0");
     assert_eq!(c.cgroup_file("cpuset", "cpuset.mems"), "0");
+}
+
+/// On version 1 that one has none at first.
+fn cpuset_below_a_new_cgroup(t: &Sandbox) {
+    let _parents = Parents(t);
+    for cpuset in [object! { cpus: "0" }, object! { mems: "0" }, object! { cpus: "0", mems: "0" }] {
+        let mut c = t.container();
+        c.config["linux"]["cgroupsPath"] = format!("/{}/deep/er", c.id).into();
+        c.config["linux"]["resources"]["cpu"] = cpuset;
+        c.out("true");
+    }
+}
+
+/// Whoever is below would be killed when the container ends.
+fn cgroup_in_use_below_is_refused(t: &Sandbox) {
+    let mut c = t.container();
+    let _parents = Parents(t);
+    let below = controller("pids").expect("pids").join(&c.id).join("below");
+    fs::create_dir_all(&below).expect("mkdir");
+    let mut process = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
+    fs::write(below.join("cgroup.procs"), process.id().to_string()).expect("move");
+    c.config["linux"]["cgroupsPath"] = format!("/{}", c.id).into();
+    let ran = c.sh("true").run();
+    let lives = process.try_wait().expect("wait").is_none();
+    process.kill().and_then(|()| process.wait()).expect("ended");
+    ran.fails(&["it exists and has processes"]);
+    assert!(lives);
 }
 
 fn cpuset_that_does_not_exist_is_refused(t: &Sandbox) {

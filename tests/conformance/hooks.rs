@@ -37,6 +37,8 @@ pub fn cases() -> Vec<Case> {
         case!(failing_poststop_hook_is_a_warning).isopod_only("the words are isopod's, with crun's in them"),
         case!(missing_hook).isopod_only("the words are isopod's"),
         case!(hook_past_its_time_is_killed).isopod_only("not with what it has started"),
+        case!(hook_ends_with_the_container).isopod_only("others wait for it"),
+        case!(code_of_a_hook).isopod_only("the words are isopod's, as crun has them"),
         case!(output_of_hooks)
             .unsteady(Kind::Crun, "now and then poststart comes before startContainer")
             .differs(Kind::Runc, "has no such annotations"),
@@ -489,6 +491,28 @@ fn hook_past_its_time_is_killed(t: &Sandbox) {
     let c = &mut t.container();
     hook_with(c, "prestart", object! { args: ["sh", "-c", "true"], timeout: 600 });
     c.sh("true").run().ok();
+}
+
+/// Whoever deletes the container does not wait for a hook that never ends.
+fn hook_ends_with_the_container(t: &Sandbox) {
+    for stage in ["prestart", "createRuntime"] {
+        let c = &mut t.container();
+        let log = t.path("log");
+        hook(c, stage, &format!("echo > {}; sleep 600", log.display()));
+        let creation = c.args(&["/bin/sleep", "600"]).start_run(&[]);
+        eventually("the hook runs", || log.exists());
+        c.force_delete().ok();
+        creation.wait().fails(&["the container has ended during `/bin/sh`"]);
+        std::fs::remove_file(log).expect("a log");
+    }
+}
+
+fn code_of_a_hook(t: &Sandbox) {
+    for (script, why) in [("exit 3", "exit code: 3"), ("exit 200", "exit code: 200"), ("kill -9 $$", "signal: 9")] {
+        let c = &mut t.container();
+        hook(c, "prestart", &format!("echo oops; {script}"));
+        c.sh("true").run().fails(&[&format!("error executing hook `/bin/sh` ({why}): oops")]);
+    }
 }
 
 fn output_of_hooks(t: &Sandbox) {

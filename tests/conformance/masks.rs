@@ -14,6 +14,8 @@ pub fn cases() -> Vec<Case> {
             .differs(Kind::Runc, "1.1: a tmpfs for each"),
         case!(masked_path_that_is_missing_is_skipped),
         case!(masked_path_in_the_root),
+        case!(masked_file_with_a_slash_at_its_end).differs(Kind::Runc, "an error"),
+        case!(read_only_link_in_dev_is_followed_in_the_container).isopod_only("`copy-symlink`"),
         case!(read_only_paths),
         case!(read_only_path_keeps_other_flags).differs(Kind::Crun, "1.8: the other flags are lost"),
         case!(read_only_path_that_is_missing_is_skipped),
@@ -50,6 +52,23 @@ fn masked_directories_share_one_file_system(t: &Sandbox) {
     c.mkdir("/a").mkdir("/b").mkdir("/c");
     c.config["linux"]["maskedPaths"] = array!["/a", "/b", "/c"];
     assert_eq!(c.out("stat -c %d /a /b /c | sort -u | wc -l"), "1");
+}
+
+fn masked_file_with_a_slash_at_its_end(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/secret", "told");
+    c.config["linux"]["maskedPaths"] = array!["/secret/"];
+    assert_eq!(c.out("cat /secret; echo end"), "end");
+}
+
+/// Not on the host, where init's own root directory still is.
+fn read_only_link_in_dev_is_followed_in_the_container(t: &Sandbox) {
+    let host = t.file("file", "of the host");
+    std::os::unix::fs::symlink(&host, t.path("link")).expect("a link");
+    let mut c = t.container();
+    c.bind("/dev/link", t.path("link"), &["copy-symlink"]);
+    c.config["linux"]["readonlyPaths"] = array!["/dev/link", "/dev/fd"];
+    assert_eq!(c.out("cat /dev/link 2>/dev/null || echo none; ls /dev/fd/0"), "none\n/dev/fd/0");
 }
 
 fn masked_path_that_is_missing_is_skipped(t: &Sandbox) {

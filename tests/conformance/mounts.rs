@@ -48,6 +48,9 @@ pub fn cases() -> Vec<Case> {
         case!(nosymfollow_option).differs(Kind::Crun, "1.8: the option is lost").needs(&[Need::Linux(5, 14)]),
         case!(lazytime_and_silent_are_flags).differs(Kind::Crun, "handed to the file system, which refuses"),
         case!(propagation_of_a_mount).differs(Kind::Crun, "1.8: a shared mount ends up private"),
+        case!(mounts_below_do_not_reach_the_host).differs(Kind::Runc, "1.1: with a word that is not recursive they do"),
+        case!(shared_mount_does_not_reach_out_of_a_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(link_to_the_root_is_no_place_for_a_mount).isopod_only("they mount over what `exec` will see"),
         case!(propagation_of_the_root).differs(Kind::Runc, "1.1: a shared root ends up private"),
         case!(root_of_a_shared_mount).differs(Kind::Runc, "1.1: a shared root ends up private"),
         case!(root_is_private_by_default),
@@ -517,6 +520,52 @@ fn mounts_do_not_reach_the_host(t: &Sandbox) {
     c.mount("/data", "bind", &shared.0, &["rbind"]).mount("/data/below", "tmpfs", "tmpfs", &[]);
     assert_eq!(c.out("grep -c ' /data/below ' /proc/self/mountinfo"), "1");
     assert!(!read("/proc/self/mountinfo").contains("shared/below"));
+}
+
+/// A tree of the host, all of it shared, with a tmpfs on its `sub`.
+fn shared_tree(t: &Sandbox) -> HostMount {
+    let tree = mounted(t, "tree", &[]);
+    fs::create_dir(tree.0.join("sub")).expect("mkdir");
+    let status = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(tree.0.join("sub")).status();
+    assert!(status.expect("mount").success());
+    fs::create_dir(tree.0.join("sub/w")).expect("mkdir");
+    assert!(Command::new("mount").arg("--make-rshared").arg(&tree.0).status().expect("mount").success());
+    tree
+}
+
+/// Nor do those that are made further down, whatever is said of the top alone.
+fn mounts_below_do_not_reach_the_host(t: &Sandbox) {
+    let tree = shared_tree(t);
+    for root in ["", "private", "slave", "rslave"] {
+        for options in [&["rbind"][..], &["rbind", "private"], &["rbind", "slave"], &["rbind", "rprivate"]] {
+            let mut c = t.container();
+            if !root.is_empty() {
+                c.config["linux"]["rootfsPropagation"] = root.into();
+            }
+            c.mount("/data", "bind", &tree.0, options).mount("/data/sub/w", "tmpfs", "tmpfs", &[]);
+            assert_eq!(c.out("grep -c ' /data/sub/w ' /proc/self/mountinfo"), "1");
+            assert!(!propagation(&mut c, "/data/sub").contains("shared"), "{root} {options:?}");
+            assert!(!read("/proc/self/mountinfo").contains("tree/sub/w"), "{root} {options:?}");
+        }
+    }
+}
+
+/// Its root would mount something on the host. There it is a slave's own that is shared.
+fn shared_mount_does_not_reach_out_of_a_user_namespace(t: &Sandbox) {
+    let tree = shared_tree(t);
+    for options in [&["rbind", "rshared"][..], &["bind", "shared"]] {
+        let mut c = t.container();
+        c.with_user_namespace().mount("/data", "bind", &tree.0, options);
+        assert_eq!(propagation(&mut c, "/data"), "shared master", "{options:?}");
+    }
+}
+
+fn link_to_the_root_is_no_place_for_a_mount(t: &Sandbox) {
+    for kind in ["bind", "tmpfs"] {
+        let mut c = t.container();
+        c.symlink("/data", "..").mount("/data", kind, data_dir(t), &[]);
+        c.sh("true").run().fails(&["mounts[", "on /data: ", "the rootfs has a link to its own root there"]);
+    }
 }
 
 fn tmpcopyup_copies_what_was_below(t: &Sandbox) {

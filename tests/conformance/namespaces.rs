@@ -32,6 +32,8 @@ pub fn cases() -> Vec<Case> {
             .needs(&[Need::UserNamespaces])
             .differs(Kind::Runc, "wants mappings for a namespace that has its own"),
         case!(joined_namespaces_of_another_container),
+        case!(own_mount_namespace_is_refused).isopod_only("crun takes it, runc says something else"),
+        case!(mount_namespace_of_another_stays_as_it_was).isopod_only("what was mounted stays"),
         case!(path_of_another_type_is_refused),
         case!(path_that_does_not_exist_is_refused),
         case!(overlong_namespace_path_is_refused),
@@ -256,6 +258,26 @@ fn joined_namespaces_of_another_container(t: &Sandbox) {
     second.config.remove("hostname");
     assert_eq!(second.out("hostname"), "isopod");
     assert_ne!(second.out("readlink /proc/self/ns/mnt"), namespace_of(pid, "mnt"));
+}
+
+fn own_mount_namespace_is_refused(t: &Sandbox) {
+    let before = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    let mut c = t.container();
+    c.join("mount", "/proc/self/ns/mnt").run().fails(&["is our own mount namespace"]);
+    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo"), before);
+}
+
+/// If there is no container in the end, nothing of it lies over what is there.
+fn mount_namespace_of_another_stays_as_it_was(t: &Sandbox) {
+    let mut first = t.container();
+    let pid = first.started();
+    let table = || std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("mountinfo");
+    let before = table();
+    let mut second = t.container();
+    second.join("mount", &format!("/proc/{pid}/ns/mnt"));
+    second.mount("/data", "nonsense", "none", &[]);
+    second.run().is_refused();
+    assert_eq!(table(), before);
 }
 
 fn path_of_another_type_is_refused(t: &Sandbox) {

@@ -78,7 +78,8 @@ impl<'a> Table<'_, 'a> {
             set(memory.reservation),
             memory.kernel,
             memory.kernel_tcp,
-            signed(memory.swappiness),
+            // libcontainer's "unset" is -1, in a field without a sign.
+            signed(memory.swappiness.filter(|swappiness| *swappiness != u64::MAX)),
             memory.disable_oom_killer.filter(|on| *on).map(i64::from),
             memory.use_hierarchy.map(i64::from),
         ];

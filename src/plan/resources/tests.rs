@@ -97,6 +97,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (r#"{"memory":{"kernelTCP":-1}}"#, "memory.kmem.tcp.limit_in_bytes=-1", "-"),
     (r#"{"memory":{"swappiness":0}}"#, "memory.swappiness=0", "-"),
     (r#"{"memory":{"swappiness":100}}"#, "memory.swappiness=100", "-"),
+    (r#"{"memory":{"swappiness":18446744073709551615}}"#, "", "="),
     (r#"{"memory":{"swappiness":101}}"#, "! memory.swappiness: 101 is not between 0 and 100", "="),
     (r#"{"memory":{"disableOOMKiller":true}}"#, "memory.oom_control=1", "-"),
     (r#"{"memory":{"disableOOMKiller":false}}"#, "", "="),
