@@ -226,7 +226,7 @@ fn personality(personality: &spec::Personality<'_>) -> Result<u32> {
 
 /// A list like `0-3,7` as bits; none if it is absent or empty.
 fn bits<'a>(field: &str, list: Option<&str>, limit: u32) -> Result<Option<&'a [u64]>> {
-    let Some(list) = list.map(str::trim).filter(|list| !list.is_empty()) else { return Ok(None) };
+    let Some(list) = list.map(str::trim_ascii).filter(|list| !list.is_empty()) else { return Ok(None) };
     let mut words: Growing<'a, u64> = Growing::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
