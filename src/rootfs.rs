@@ -278,15 +278,12 @@ impl<'a> Rootfs<'a> {
                 }
                 Role::Dev => {
                     // There is but one devtmpfs, the host's.
-                    self.foreign_dev = match mount.what {
-                        What::Filesystem { fs, .. } => fs == c"devtmpfs",
-                        what => matches!(what, What::Bind { .. }),
-                    };
+                    self.foreign_dev = matches!(mount.what, What::Bind { .. }) || is_of(mount, c"devtmpfs");
                     self.ground.dev = tree.filter(|_| ours && !mount.copy_up && !self.foreign_dev);
                     self.ground.in_dev.set(false);
                 }
                 Role::Proc => self.ground.proc = tree.filter(|_| ours),
-                Role::Sys => self.ground.sys = tree.filter(|_| is_sysfs(mount)),
+                Role::Sys => self.ground.sys = tree.filter(|_| is_of(mount, c"sysfs")),
                 Role::Other => {}
             }
         }
@@ -379,8 +376,7 @@ impl Ground {
 
     /// Whether it is the root directory itself.
     fn is_root(&self, target: BorrowedFd<'_>) -> Result<bool, Errno> {
-        let (root, target) = (file::fstat(self.root.as_fd())?, file::fstat(target)?);
-        Ok((root.st_dev, root.st_ino) == (target.st_dev, target.st_ino))
+        Ok(file::is_same(&file::fstat(self.root.as_fd())?, &file::fstat(target)?))
     }
 
     /// To the `/dev` of our making, if there is one: where `mount::at_once` works.
@@ -423,7 +419,7 @@ impl Ground {
     /// Where a mount or a file of ours goes, made if it is missing.
     fn place(&self, path: &Path<'_>, make: Make) -> Result<Place<'_>> {
         let place = match self.in_ours(path.normal) {
-            Some((directory, name)) => make_in(directory, name, make).map(|()| Place::In(directory, name)),
+            Some((directory, name)) => make_in(directory, name, make).map(|_| Place::In(directory, name)),
             None => self.root().resolve_or_make(path.given, make).map(Place::At),
         };
         place.context("make the mount point", path.normal)
@@ -488,8 +484,9 @@ impl Live {
     }
 }
 
-fn is_sysfs(mount: &Mount<'_>) -> bool {
-    matches!(mount.what, What::Filesystem { fs, .. } if fs == c"sysfs")
+/// Whether it is a new file system of this type.
+fn is_of(mount: &Mount<'_>, kind: &CStr) -> bool {
+    matches!(mount.what, What::Filesystem { fs, .. } if fs == kind)
 }
 
 /// Rather no mount than one that can be written to.
@@ -498,8 +495,8 @@ fn detach(tree: BorrowedFd<'_>) {
     let _ = process::fchdir(tree).and_then(|()| umount_detach_cwd());
 }
 
-/// A directory or an empty file in a directory of ours.
-fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<(), Errno> {
+/// A directory or an empty file in a directory of ours; false if something is there already.
+fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<bool, Errno> {
     let made = match make {
         Make::Directory => file::mkdirat(directory, name, 0o755),
         Make::File => {
@@ -507,5 +504,8 @@ fn make_in(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<(), Err
             file::openat(directory, name, flags, Mode::from_raw_mode(0o644)).map(drop)
         }
     };
-    made.or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })
+    match made {
+        Err(Errno::EXIST) => Ok(false),
+        made => made.map(|()| true),
+    }
 }

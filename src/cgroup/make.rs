@@ -141,11 +141,12 @@ impl<'a> Cgroup<'a> {
             self.is_fit(place, new)?;
             if !place.hierarchy.unified && place.hierarchy.controls("cpuset") {
                 for file in ["cpuset.cpus", "cpuset.mems"] {
-                    if !mine().any(|write| write.file == file) {
-                        self.inherit(place, self.path, file, new)?;
-                    } else if let Some((above, _)) = sys::split_last(self.path).filter(|(above, _)| !above.is_empty()) {
-                        // It gets no more than they have.
-                        self.inherit(place, above, file, false)?;
+                    let given = mine().any(|write| write.file == file);
+                    // What is given can be no more than the cgroups above have, and they may be new.
+                    let path =
+                        if given { sys::split_last(self.path).map_or("", |(above, _)| above) } else { self.path };
+                    if !path.is_empty() {
+                        self.inherit(place, path, file, new && !given)?;
                     }
                 }
             }

@@ -181,7 +181,7 @@ fn logs_to_standard_error() -> bool {
         return true;
     }
     match (file::fstat(destination()), file::fstat(fd::standard(STANDARD_ERROR))) {
-        (Ok(log), Ok(stderr)) => (log.st_dev, log.st_ino) == (stderr.st_dev, stderr.st_ino),
+        (Ok(log), Ok(stderr)) => file::is_same(&log, &stderr),
         _ => false,
     }
 }

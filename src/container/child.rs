@@ -37,8 +37,7 @@ pub(super) fn open_namespaces(plan: &Plan<'_>) -> Result<FdList> {
 /// Whether the mount namespace is the one that we are in.
 fn is_own(namespace: BorrowedFd<'_>) -> Result<bool, Errno> {
     let own = file::fstatat(CWD, c"/proc/self/ns/mnt", file::AtFlags::empty())?;
-    let there = file::fstat(namespace)?;
-    Ok((own.st_dev, own.st_ino) == (there.st_dev, there.st_ino))
+    Ok(file::is_same(&own, &file::fstat(namespace)?))
 }
 
 /// Makes init: born in the cgroup, if one is given, and in its new namespaces.

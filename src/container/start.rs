@@ -27,18 +27,18 @@ pub fn start(context: &Context, id: &'static str) -> Result<()> {
     };
     // Who it is that we wait for. Once the fifo is open, init goes on, whatever becomes of us.
     let find = || match dir.read()? {
-        Some(state) => state.init().map(|init| Some((state, init))),
+        Some(state) => state.init().map(|init| (state, init)),
         // What `create` writes before the fifo is there.
         None => Err(Error::says(format_args!("start container `{id}`: its state.json is not there"))),
     };
-    let mut waited = if notify.is_some() { find()? } else { None };
+    let mut waited = if notify.is_some() { Some(find()?) } else { None };
     // Without O_NONBLOCK we would wait for a reader, with it ENXIO says that there is none.
     let mut answer = None;
     let fifo = match open(&dir, EXEC_FIFO, OFlags::WRONLY | OFlags::NOFOLLOW) {
         Err(Errno::LOOP) => {
             // Only a link to the fifo: init answers.
             answer = Some(open(&dir, ANSWER_FIFO, OFlags::RDONLY).context("open", "answer.fifo")?);
-            waited = find()?;
+            waited = Some(find()?);
             open(&dir, EXEC_FIFO, OFlags::WRONLY)
         }
         fifo => fifo,

@@ -262,7 +262,7 @@ fn one<'a>(
                 }
                 let data = data(collected.supers, collected.data, context);
                 let or_hosts = kind == "sysfs" && around.namespaces.has(kind::USER);
-                filesystem(index, mount, kind, data, [label.is_none(), or_hosts])?
+                filesystem(index, mount, kind, data, [label.is_none() && idmap.is_none() && !copy_up, or_hosts])?
             }
         }
     };
@@ -271,15 +271,6 @@ fn one<'a>(
     }
     if role == Role::Root && matches!(what, What::Cgroup) {
         return Err(wrong("destination", format_args!("the cgroups cannot be mounted on /")));
-    }
-    if let What::Filesystem { source, data, .. } = what
-        && (is_long(source) || data.iter().any(Datum::is_long))
-        && (copy_up || idmap.is_some())
-    {
-        return Err(wrong(
-            "options",
-            format_args!("a value of more than 255 bytes does not go with tmpcopyup or ids of its own"),
-        ));
     }
     let attr = collected.attr_recursive.attr_set & !collected.attr.attr_clr | collected.attr.attr_set;
     let changes = match what {
@@ -391,27 +382,23 @@ fn filesystem<'a>(
 ) -> Result<What<'a>> {
     let source = cstr(mount.source.unwrap_or(kind), format_args!("mounts[{index}].source"))?;
     let words = words(data).filter(|_| at_once);
-    if words.is_none() && (is_long(source) || data.iter().any(Datum::is_long)) {
+    if words.is_none() && !fits(source, data) {
         return Err(Error::config(
             format_args!("mounts[{index}].options"),
-            format_args!("a value of more than 255 bytes goes only with others that have no comma, 4095 bytes in all"),
+            format_args!(
+                "a value of more than 255 bytes goes only with others that have no comma, 4095 bytes in all, \
+                 and not with tmpcopyup or ids of its own"
+            ),
         ));
     }
     Ok(What::Filesystem { fs: cstr(kind, format_args!("mounts[{index}].type"))?, source, data, words, or_hosts })
 }
 
-/// More than fsconfig(2) takes.
+/// Whether fsconfig(2) takes all its words.
 #[must_use]
-pub fn is_long(value: &CStr) -> bool {
-    value.count_bytes() > 255
-}
-
-impl Datum<'_> {
-    /// More than fsconfig(2) takes.
-    #[must_use]
-    pub fn is_long(&self) -> bool {
-        is_long(self.key) || self.value.is_some_and(is_long)
-    }
+pub fn fits(source: &CStr, data: &[Datum<'_>]) -> bool {
+    let is_long = |value: &CStr| value.count_bytes() > 255;
+    !is_long(source) && !data.iter().any(|datum| is_long(datum.key) || datum.value.is_some_and(is_long))
 }
 
 /// What the file system is told: its own words, the flags that it shares with all, and its label, unless it has one.

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use super::{Ground, Place, make_in};
 use crate::error::{Context, Errno, Error, Result};
-use crate::plan::mount::{Datum, Link, Mount, Role, What, is_long};
+use crate::plan::mount::{Datum, Link, Mount, Role, What, fits};
 use crate::sys::file::{self, FileType};
 use crate::sys::mount::{FsContext, MountAttr, attr, mount_in_cwd, mount_setattr, open_tree_clone};
 use crate::sys::root::Make;
@@ -92,9 +92,9 @@ impl Ground {
             // An image must not lead these two astray by a link (CVE-2019-19921).
             (b"proc" | b"sysfs", _) if !mount.nofollow => Place::At(self.plain_target(mount)?),
             (_, Some((directory, name))) if !mount.nofollow => {
-                make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
-                // If it fails, the long way knows why.
-                if words.is_some_and(|words| self.at_once(mount, name, words).is_ok()) {
+                let new = make_in(directory, name, Make::Directory).map_err(|errno| failed(mount, "mkdir", errno))?;
+                // What was there may be a link, which mount(2) follows. If it fails, the long way knows why.
+                if new && words.is_some_and(|words| self.at_once(mount, name, words).is_ok()) {
                     return Ok(None);
                 }
                 Place::In(directory, name)
@@ -133,8 +133,6 @@ impl Ground {
                 if mount.destination.normal.starts_with("/dev/")
                     && mount.attr & attr::RDONLY == 0
                     && mount.changes.is_empty()
-                    && mount.idmap.is_none()
-                    && !mount.copy_up
                     && !mount.readonly_late =>
             {
                 self.go_to_dev()?;
@@ -263,11 +261,6 @@ impl Ground {
 /// A tmpfs over a directory that is there takes its mode, as people expect of /tmp, unless another is given.
 fn takes_mode(fs: &CStr, data: &[Datum<'_>]) -> bool {
     fs == c"tmpfs" && !data.iter().any(|datum| datum.key == c"mode")
-}
-
-/// Whether fsconfig(2) takes all its words.
-fn fits(source: &CStr, data: &[Datum<'_>]) -> bool {
-    !is_long(source) && !data.iter().any(Datum::is_long)
 }
 
 fn configure(mount: &Mount<'_>, fs: &CStr, source: &CStr, data: &[Datum<'_>]) -> Result<FsContext> {

@@ -140,6 +140,12 @@ pub fn fstat(file: BorrowedFd<'_>) -> Result<Stat> {
     call("fstat", || rustix::fs::fstat(file))
 }
 
+/// Whether two are one file, by whatever names: inode(7).
+#[must_use]
+pub fn is_same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
 /// newfstatat(2).
 ///
 /// # Errors

@@ -51,6 +51,7 @@ pub fn cases() -> Vec<Case> {
         case!(mounts_below_do_not_reach_the_host).differs(Kind::Runc, "1.1: with a word that is not recursive they do"),
         case!(shared_mount_does_not_reach_out_of_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(link_to_the_root_is_no_place_for_a_mount).isopod_only("they mount over what `exec` will see"),
+        case!(link_in_dev_is_no_place_for_a_mount).isopod_only("`copy-symlink`"),
         case!(propagation_of_the_root).differs(Kind::Runc, "1.1: a shared root ends up private"),
         case!(root_of_a_shared_mount).differs(Kind::Runc, "1.1: a shared root ends up private"),
         case!(root_is_private_by_default),
@@ -566,6 +567,14 @@ fn link_to_the_root_is_no_place_for_a_mount(t: &Sandbox) {
         c.symlink("/data", "..").mount("/data", kind, data_dir(t), &[]);
         c.sh("true").run().fails(&["mounts[", "on /data: ", "the rootfs has a link to its own root there"]);
     }
+}
+
+/// Where it leads is on the host, and there the mount would be lost.
+fn link_in_dev_is_no_place_for_a_mount(t: &Sandbox) {
+    std::os::unix::fs::symlink(data_dir(t), t.path("link")).expect("a link");
+    let mut c = t.container();
+    c.bind("/dev/link", t.path("link"), &["copy-symlink"]).mount("/dev/link", "tmpfs", "tmpfs", &[]);
+    c.sh("true").run().is_refused();
 }
 
 fn tmpcopyup_copies_what_was_below(t: &Sandbox) {
