@@ -30,6 +30,14 @@ pub struct Runner<'a> {
     output: [Option<BorrowedFd<'static>>; 2],
 }
 
+/// What a hook must not outlive.
+enum Expired {
+    /// Its `timeout`.
+    Time,
+    /// The container that it is run for.
+    Container,
+}
+
 /// Why a hook failed.
 struct Failed {
     /// As a shell would say it.
@@ -140,8 +148,8 @@ impl<'a> Runner<'a> {
                 break;
             }
             let why = match any {
-                false => "timeout expired for",
-                true if !fds[3].revents().is_empty() => "the container has ended during",
+                false => Expired::Time,
+                true if !fds[3].revents().is_empty() => Expired::Container,
                 true => continue,
             };
             if expired.is_none() {
@@ -155,7 +163,10 @@ impl<'a> Runner<'a> {
         last.read(output.as_fd());
         let (code, signal) = (process::exit_code(status), status & 0x7f);
         let why = match (expired, signal) {
-            (Some(why), _) => memory::format(format_args!("{why} `{name}`")),
+            (Some(Expired::Time), _) => memory::format(format_args!("timeout expired for `{name}`")),
+            (Some(Expired::Container), _) => {
+                return Err(Error::because("run the hook", name, "the container has ended meanwhile").into());
+            }
             (None, 0) if code == 0 => return Ok(()),
             (None, 0) => memory::format(format_args!("error executing hook `{name}` (exit code: {code})")),
             (None, signal) => memory::format(format_args!("error executing hook `{name}` (signal: {signal})")),

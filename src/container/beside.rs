@@ -60,8 +60,9 @@ impl<'a> Maker<'_, 'a> {
             && hooks.hooks.any(&[Stage::Prestart, Stage::CreateRuntime])
         {
             hear_ready(&link, made, None)?;
-            hooks.run(Stage::Prestart, pid, &|| Ok(()))?;
-            hooks.run(Stage::CreateRuntime, pid, &|| Ok(()))?;
+            let run = |stage| hooks.run(stage, pid, &|| Ok(())).map_err(or_last_words);
+            run(Stage::Prestart)?;
+            run(Stage::CreateRuntime)?;
             link.tell(Step::Hooked, 0)?;
         }
         hear_ready(&link, made, state.listener_path.and(Some(&state)))?;

@@ -502,7 +502,7 @@ fn hook_ends_with_the_container(t: &Sandbox) {
         let creation = c.args(&["/bin/sleep", "600"]).start_run(&[]);
         eventually("the hook runs", || log.exists());
         c.force_delete().ok();
-        creation.wait().fails(&["the container has ended during `/bin/sh`"]);
+        creation.wait().fails(&["run the hook /bin/sh: the container has ended meanwhile"]);
         std::fs::remove_file(log).expect("a log");
     }
 }
