@@ -114,6 +114,12 @@ impl Error {
         Error::new(Says { doing, subject: subject.strip_prefix(top).unwrap_or(subject), ..*self.0 })
     }
 
+    /// The kernel's answer, if that was the reason.
+    #[must_use]
+    pub fn errno_of(&self) -> Option<Errno> {
+        self.0.errno
+    }
+
     /// Whether the kernel's answer was this one.
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {

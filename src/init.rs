@@ -91,12 +91,18 @@ fn become_container(plan: &Plan<'_>, inherited: &mut Inherited<'_>) -> Result<co
         }
         _ => None,
     };
+    // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was opened in the
+    // host's mount namespace leads there.
+    let go_to_bundle = || process::chdir(inherited.bundle);
     let sources = match inherited.sources.take() {
-        Some(sources) => sources,
+        Some(mut sources) => {
+            if user_namespace && plan.namespaces.new & kind::MOUNT != 0 && go_to_bundle().is_ok() {
+                sources.lock(plan)?;
+            }
+            sources
+        }
         None => {
-            // With the caller's own rights, while we have his ids and groups; by its path, for a directory that was
-            // opened in the host's mount namespace leads there.
-            process::chdir(inherited.bundle).context("chdir", shown(inherited.bundle))?;
+            go_to_bundle().context("chdir", shown(inherited.bundle))?;
             Sources::open(plan, CWD)?
         }
     };

@@ -61,13 +61,61 @@ impl Sources {
     /// # Errors
     /// A source that does not exist or cannot be opened.
     pub fn open(plan: &Plan<'_>, bundle: BorrowedFd<'_>) -> Result<Sources> {
-        let path = plan.root.path;
-        let (root, is_cut) = match open_tree_attr(bundle, path, true, &cut(plan)) {
-            Ok(root) => (Ok(root), true),
-            Err(_) => (open_tree_clone(bundle, path, true), false),
-        };
-        let root = root.map_err(|errno| open_failed(shown(path), errno))?;
+        let (root, is_cut) = open_root(plan, bundle)?;
         Ok(Sources { root, is_cut, binds: Binds::open(&plan.mounts, bundle)? })
+    }
+
+    /// In init, in a new mount namespace that is of a user namespace: takes in place of these whatever it can open there
+    /// itself, from the bundle. Of that the kernel locks what the host has mounted or restricted (mount_namespaces(7)).
+    /// As it was opened by the runtime remains what only that may open, what has other ids, and what the config wants to
+    /// be free of a restriction.
+    ///
+    /// # Errors
+    /// Those that have nothing to do with rights.
+    pub fn lock(&mut self, plan: &Plan<'_>) -> Result<()> {
+        if let Some((root, is_cut)) = unless_refused(open_root(plan, CWD))? {
+            core::mem::replace(&mut self.root, root).close();
+            self.is_cut = is_cut;
+        }
+        for (place, mount) in plan.mounts.steps.iter().enumerate().filter(|(_, mount)| mount.idmap.is_none()) {
+            if let Some(tree) = unless_refused(open_bind(mount, CWD))?.flatten()
+                && mount::change(mount, tree.as_fd()).is_ok()
+            {
+                self.binds.trees.replace(place, tree);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rootfs, and whether it is cut off from the host already.
+fn open_root(plan: &Plan<'_>, directory: BorrowedFd<'_>) -> Result<(OwnedFd, bool)> {
+    let path = plan.root.path;
+    let (root, is_cut) = match open_tree_attr(directory, path, true, &cut(plan)) {
+        Ok(root) => (Ok(root), true),
+        Err(_) => (open_tree_clone(directory, path, true), false),
+    };
+    Ok((root.map_err(|errno| open_failed(shown(path), errno))?, is_cut))
+}
+
+/// The source of a bind mount; none for any other.
+fn open_bind(mount: &Mount<'_>, directory: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let What::Bind { source, recursive, link } = mount.what else { return Ok(None) };
+    let open = if link == Link::Follow { open_tree_clone } else { open_tree_clone_nofollow };
+    open(directory, source, recursive)
+        .map(Some)
+        .context_with("open the source of", format_args!("mounts[{}], {}", mount.index, shown(source)))
+}
+
+/// None if it is not for us to open: not ours to see, not of our mount namespace, or locked together with what is mounted
+/// below it.
+fn unless_refused<T>(opened: Result<T>) -> Result<Option<T>> {
+    match opened {
+        Err(error) => match error.errno_of() {
+            Some(Errno::ACCESS | Errno::PERM | Errno::INVAL | Errno::NOENT) => Ok(None),
+            _ => Err(error),
+        },
+        Ok(opened) => Ok(Some(opened)),
     }
 }
 
@@ -90,23 +138,18 @@ impl Binds {
         let mut trees = FdList::default();
         let mut files = None;
         for mount in mounts.steps {
-            let What::Bind { source, recursive, link } = mount.what else {
-                trees.push(None);
-                continue;
-            };
-            let open = if link == Link::Follow { open_tree_clone } else { open_tree_clone_nofollow };
-            let tree = match open(directory, source, recursive) {
-                Err(Errno::MFILE) if files.is_none() => {
+            let tree = match open_bind(mount, directory) {
+                Err(error) if error.is(Errno::MFILE) && files.is_none() => {
                     files = Some(raise_files().context("raise the limit of", "descriptors")?);
-                    open(directory, source, recursive)
+                    open_bind(mount, directory)
                 }
                 tree => tree,
-            };
-            let tree =
-                tree.context_with("open the source of", format_args!("mounts[{}], {}", mount.index, shown(source)))?;
-            // With our rights over the host's file systems, which init may not have.
-            idmap::apply(mount, &ids, tree.as_fd())?;
-            trees.push(Some(tree));
+            }?;
+            if let Some(tree) = &tree {
+                // With our rights over the host's file systems, which init may not have.
+                idmap::apply(mount, &ids, tree.as_fd())?;
+            }
+            trees.push(tree);
         }
         Ok(Binds { trees, ids, files })
     }

@@ -293,7 +293,7 @@ fn set(mount: &Mount<'_>, context: &FsContext, datum: &Datum<'_>) -> Result<()> 
 }
 
 /// Changes of attributes and propagation, while nobody can see the tree yet.
-fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
+pub(super) fn change(mount: &Mount<'_>, tree: BorrowedFd<'_>) -> Result<()> {
     for change in mount.changes {
         mount_setattr(tree, change.recursive, &change.attr).map_err(|errno| failed(mount, "mount_setattr", errno))?;
     }

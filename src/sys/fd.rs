@@ -317,6 +317,16 @@ impl FdList {
         (0..self.0.len()).filter_map(|index| self.get(index))
     }
 
+    /// Exchanges the descriptor at a place for another, and closes it.
+    pub fn replace(&mut self, index: usize, fd: OwnedFd) {
+        if let Some(old) = self.take(index) {
+            old.close();
+        }
+        if let Some(place) = self.0.as_mut_slice().get_mut(index) {
+            *place = fd.leak();
+        }
+    }
+
     /// Takes the descriptor at a place out.
     pub fn take(&mut self, index: usize) -> Option<OwnedFd> {
         let place = self.0.as_mut_slice().get_mut(index)?;

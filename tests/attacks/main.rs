@@ -31,6 +31,7 @@ mod parsers;
 mod procfs;
 mod program;
 mod races;
+mod volumes;
 
 use std::process::ExitCode;
 
@@ -106,6 +107,7 @@ fn attacks() -> Vec<Attack> {
         callers::attacks(),
         parsers::attacks(),
         lattice::attacks(),
+        volumes::attacks(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -2,13 +2,12 @@
 //! object and reason, and leaves nothing. `tests/limits` has what there is much of.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use jzon::object;
 
 use crate::case;
-use crate::support::{Case, Container, Need, Ran, Sandbox, refused_in_one_line, unified};
+use crate::support::{Case, Container, Need, Ran, Sandbox, Tmpfs, refused_in_one_line, unified};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -164,24 +163,6 @@ fn little_stack(t: &Sandbox) {
 fn short_files(t: &Sandbox) {
     // Before Linux 5.12 a copy of the program is one of the files.
     little_of(t, "fsize", &[0, 1, 100, 1000, 4096, 65536, 1 << 20]);
-}
-
-/// Mounted for one test.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(path: PathBuf, options: &str) -> Tmpfs {
-        fs::create_dir_all(&path).expect("mkdir");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&path).status();
-        assert!(mounted.expect("mount").success());
-        Tmpfs(path)
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 fn full_state_directory(t: &Sandbox) {

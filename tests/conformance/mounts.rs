@@ -8,7 +8,7 @@ use std::process::Command;
 use jzon::{array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, controller, read};
+use crate::support::{Case, Container, Kind, Need, Sandbox, Tmpfs, controller, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -65,6 +65,10 @@ pub fn cases() -> Vec<Case> {
         case!(many_mounts).differs(Kind::Crun, "one descriptor for each mount, under the limit of the container"),
         case!(no_mounts_at_all).differs(Kind::Runc, "needs /proc in the container to start it"),
         case!(bind_in_a_user_namespace).needs(&[Need::UserNamespaces]),
+        case!(what_is_locked_in_a_user_namespace)
+            .needs(&[Need::UserNamespaces])
+            .differs(Kind::Crun, "whatever the config says, it stays locked")
+            .differs(Kind::Runc, "1.1: a part of a tree with mounts below is refused"),
         case!(standard_mounts_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(sysfs_of_the_host_in_a_user_namespace)
             .needs(&[Need::UserNamespaces, Need::Linux(5, 12)])
@@ -314,23 +318,6 @@ fn bind_without_type(t: &Sandbox) {
     assert_eq!(c.out("cat /data/f"), "content");
 }
 
-/// A tmpfs on the host, unmounted at the end.
-struct HostMount(std::path::PathBuf);
-
-fn mounted(t: &Sandbox, name: &str, options: &[&str]) -> HostMount {
-    let dir = t.path(name);
-    fs::create_dir_all(&dir).expect("mkdir");
-    let status = Command::new("mount").args(["-t", "tmpfs"]).args(options).arg("tmpfs").arg(&dir).status();
-    assert!(status.expect("mount").success());
-    HostMount(dir)
-}
-
-impl Drop for HostMount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 fn data_dir(t: &Sandbox) -> std::path::PathBuf {
     fs::create_dir_all(t.path("data")).expect("mkdir");
     t.file("data/f", "content");
@@ -338,8 +325,8 @@ fn data_dir(t: &Sandbox) -> std::path::PathBuf {
 }
 
 /// A directory with a tmpfs on its `sub`, in which there is a file.
-fn tree_with_submount(t: &Sandbox) -> HostMount {
-    let submount = mounted(t, "data/sub", &[]);
+fn tree_with_submount(t: &Sandbox) -> Tmpfs {
+    let submount = Tmpfs::mount(t.path("data/sub"), "");
     t.file("data/sub/f", "below");
     submount
 }
@@ -475,8 +462,8 @@ fn propagation_of_a_mount(t: &Sandbox) {
         c.mount("/data", "tmpfs", "tmpfs", &[option]);
         assert_eq!(propagation(&mut c, "/data"), wanted, "{option}");
     }
-    let shared = mounted(t, "shared", &[]);
-    assert!(Command::new("mount").arg("--make-shared").arg(&shared.0).status().expect("mount").success());
+    let shared = Tmpfs::mount(t.path("shared"), "");
+    shared.change("--make-shared");
     let mut c = t.container();
     c.bind("/data", &shared.0, &["rslave"]);
     assert_eq!(propagation(&mut c, "/data"), "master");
@@ -498,7 +485,7 @@ fn root_of_a_shared_mount(t: &Sandbox) {
         let rootfs = c.rootfs();
         let bound = Command::new("mount").arg("--bind").arg(&rootfs).arg(&rootfs).status().expect("mount");
         assert!(bound.success());
-        let _unmounted = HostMount(rootfs.clone());
+        let _unmounted = Tmpfs(rootfs.clone());
         assert!(Command::new("mount").arg("--make-shared").arg(&rootfs).status().expect("mount").success());
         c.config["linux"]["rootfsPropagation"] = value.into();
         assert_eq!(propagation(&mut c, "/"), wanted, "{value}");
@@ -514,8 +501,8 @@ fn root_is_private_by_default(t: &Sandbox) {
 
 /// Even where the host's mounts are shared, and so would pass on what is mounted on copies of them.
 fn mounts_do_not_reach_the_host(t: &Sandbox) {
-    let shared = mounted(t, "shared", &[]);
-    assert!(Command::new("mount").arg("--make-shared").arg(&shared.0).status().expect("mount").success());
+    let shared = Tmpfs::mount(t.path("shared"), "");
+    shared.change("--make-shared");
     fs::create_dir(shared.0.join("below")).expect("mkdir");
     let mut c = t.container();
     c.mount("/data", "bind", &shared.0, &["rbind"]).mount("/data/below", "tmpfs", "tmpfs", &[]);
@@ -524,13 +511,13 @@ fn mounts_do_not_reach_the_host(t: &Sandbox) {
 }
 
 /// A tree of the host, all of it shared, with a tmpfs on its `sub`.
-fn shared_tree(t: &Sandbox) -> HostMount {
-    let tree = mounted(t, "tree", &[]);
+fn shared_tree(t: &Sandbox) -> Tmpfs {
+    let tree = Tmpfs::mount(t.path("tree"), "");
     fs::create_dir(tree.0.join("sub")).expect("mkdir");
     let status = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(tree.0.join("sub")).status();
     assert!(status.expect("mount").success());
     fs::create_dir(tree.0.join("sub/w")).expect("mkdir");
-    assert!(Command::new("mount").arg("--make-rshared").arg(&tree.0).status().expect("mount").success());
+    tree.change("--make-rshared");
     tree
 }
 
@@ -628,6 +615,31 @@ fn bind_in_a_user_namespace(t: &Sandbox) {
     c.bind("/data", &hidden, &["ro", "nosuid"]);
     assert_eq!(c.out("cat /data/f; stat -c %u /data/f"), "content65534");
     assert_eq!(fs::metadata(hidden).expect("stat").uid(), 0);
+}
+
+/// Init takes there what it can open itself, locked; the rest is as the host's root opened it.
+fn what_is_locked_in_a_user_namespace(t: &Sandbox) {
+    let volume = Tmpfs::mount(t.path("volume"), "nosuid,nodev,size=1m");
+    let _below = Tmpfs::mount(volume.0.join("home/below"), "");
+    let others = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(volume.0.join("home"), others).expect("chmod");
+    std::os::unix::fs::chown(volume.0.join("home"), Some(1234), Some(1234)).expect("chown");
+    fs::create_dir(volume.0.join("home/data")).expect("mkdir");
+    let mut c = t.container();
+    c.with_user_namespace();
+    // Not with the rights of an init that has no capability there.
+    c.bind("/others", volume.0.join("home/data"), &[]);
+    // A part of something locked does not come alone.
+    c.bind("/alone", &volume.0, &[]);
+    // Taken back by the config, which is the host's.
+    c.bind("/free", &volume.0, &["suid", "noatime"]);
+    for target in ["/others", "/alone"] {
+        assert_has(&mount_flags(&mut c, target), &["nosuid", "nodev"]);
+    }
+    let free = mount_flags(&mut c, "/free");
+    assert_has(&free, &["nodev", "noatime"]);
+    assert_lacks(&free, &["nosuid"]);
+    assert_eq!(c.out("grep -c below /proc/self/mountinfo || :"), "0");
 }
 
 fn standard_mounts_in_a_user_namespace(t: &Sandbox) {

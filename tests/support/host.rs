@@ -60,6 +60,32 @@ pub fn unified(controller: &str) -> Option<PathBuf> {
     read(root.join("cgroup.controllers")).split_whitespace().any(|name| name == controller).then_some(root)
 }
 
+/// A tmpfs on the host, unmounted at the end.
+pub struct Tmpfs(pub PathBuf);
+
+impl Tmpfs {
+    /// Options as mount(8) takes them, or none.
+    pub fn mount(path: PathBuf, options: &str) -> Tmpfs {
+        fs::create_dir_all(&path).expect("mkdir");
+        let options = if options.is_empty() { "rw" } else { options };
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&path).status();
+        assert!(mounted.expect("mount").success());
+        Tmpfs(path)
+    }
+
+    /// Changes the mount, with all below it, as mount(8) does by this option.
+    pub fn change(&self, option: &str) {
+        let changed = Command::new("mount").arg(option).arg(&self.0).status();
+        assert!(changed.expect("mount").success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
 /// Debian's crun refuses a hybrid host as long as any controller is left on v2: this puts the last one on v1.
 pub struct HugetlbOnV1(PathBuf);
 
