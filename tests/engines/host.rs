@@ -231,10 +231,12 @@ pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
 
 /// Unmounts what is mounted below a directory and removes it.
 pub(crate) fn remove_dir(dir: &Path) {
-    for point in mounts_below(dir) {
-        let _ = Command::new("umount").arg("-l").arg(point).status();
-    }
+    mounts_below(dir).iter().for_each(|point| unmount(point));
     let _ = fs::remove_dir_all(dir);
+}
+
+pub(crate) fn unmount(point: &Path) {
+    let _ = Command::new("umount").arg("-l").arg(point).status();
 }
 
 /// Directories that an engine makes outside of its own, however it is told.
