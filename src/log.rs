@@ -54,12 +54,15 @@ pub fn log(level: Level, message: fmt::Arguments<'_>) {
 #[cold]
 fn emit(level: Level, message: &str) {
     let sink = SINK.load(Ordering::Relaxed);
+    // The calls that write a line have no line of their own, or there would be no end of them.
+    let listened = LEVEL.swap(Level::Error as u8, Ordering::Relaxed);
     if sink.is_null() {
         let line = memory::format(format_args!("isopod: {}: {message}\n", level.name()));
         sys::file::write_all_stderr(line.as_bytes());
     } else {
         sys::call_sink(sink, level, message);
     }
+    LEVEL.store(listened, Ordering::Relaxed);
 }
 
 impl Level {

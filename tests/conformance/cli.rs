@@ -31,6 +31,10 @@ pub fn cases() -> Vec<Case> {
         case!(log_as_json).differs(Kind::Runc, "keys in another order"),
         case!(log_goes_on_at_the_end),
         case!(debug_log_says_more),
+        case!(log_levels).isopod_only("other levels"),
+        case!(unknown_log_is_refused).differs(Kind::Runc, "a file of that name"),
+        case!(unknown_format_of_a_list_is_refused),
+        case!(state_root_is_made_with_its_parents),
         case!(unknown_log_format_is_refused),
         case!(unknown_cgroup_manager_is_refused),
         case!(options_without_effect),
@@ -272,6 +276,41 @@ fn debug_log_says_more(t: &Sandbox) {
     if t.is(Kind::Isopod) {
         assert!(read(&file).contains("\"debug\""));
     }
+}
+
+/// Each level shows what the one before it does, and more.
+fn log_levels(t: &Sandbox) {
+    let mut c = t.container();
+    c.config["process"]["capabilities"]["bounding"].push("CAP_MADE_UP").expect("push");
+    c.sh("true").write_config();
+    let bundle = c.bundle.to_str().expect("path").to_owned();
+    let lines = |level: &str| {
+        let ran = t.rt(&["--log-level", level, "run", "--bundle", &bundle, &c.id]);
+        ran.exits(0);
+        assert_eq!(ran.stderr().contains("CAP_MADE_UP"), level != "error", "{ran}");
+        ran.stderr().lines().count()
+    };
+    let counts = ["error", "warning", "debug", "trace"].map(lines);
+    assert!(counts[0] == 0 && counts.is_sorted_by(|less, more| less < more), "{counts:?}");
+    t.rt(&["--log-level", "loud", "list"]).is_refused();
+}
+
+fn unknown_log_is_refused(t: &Sandbox) {
+    t.rt(&["--log", "pigeon:post", "list"]).is_refused();
+}
+
+fn unknown_format_of_a_list_is_refused(t: &Sandbox) {
+    t.rt(&["list", "--format", "xml"]).is_refused();
+}
+
+/// As mkdir(1) with `-p` makes it, for its owner alone.
+fn state_root_is_made_with_its_parents(t: &Sandbox) {
+    let c = &mut t.container();
+    c.sh("true").write_config();
+    let root = t.path("some/where/else");
+    let bundle = c.bundle.to_str().expect("path").to_owned();
+    t.rt(&["--root", root.to_str().expect("path"), "run", "--bundle", &bundle, &c.id]).ok();
+    assert_eq!(fs::metadata(root).expect("made").permissions().mode() & 0o7777, 0o700);
 }
 
 fn unknown_log_format_is_refused(t: &Sandbox) {

@@ -26,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         case!(pid_file_of_a_detached_run),
         case!(start_twice_is_refused),
         case!(start_of_a_stopped_container_is_refused),
+        case!(start_of_a_created_container_that_was_killed_is_refused),
         case!(one_of_many_starts_wins).unsteady(Kind::Runc, "now and then a loser hangs"),
         case!(existing_id_is_refused),
         case!(one_of_many_creates_wins).unsteady(Kind::Runc, "now and then all of them lose"),
@@ -173,6 +174,16 @@ fn start_of_a_stopped_container_is_refused(t: &Sandbox) {
     c.start().ok();
     c.wait_until_stopped();
     c.start().is_refused();
+}
+
+/// Its fifo is still there, but nobody reads from it.
+fn start_of_a_created_container_that_was_killed_is_refused(t: &Sandbox) {
+    let c = &mut t.container();
+    c.sh("true").created();
+    c.kill("KILL").ok();
+    c.wait_until_stopped();
+    c.start().is_refused();
+    assert_eq!(c.status(), "stopped");
 }
 
 fn one_of_many_starts_wins(t: &Sandbox) {

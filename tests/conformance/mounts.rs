@@ -63,6 +63,9 @@ pub fn cases() -> Vec<Case> {
         case!(unknown_file_system_is_refused),
         case!(relative_destination),
         case!(many_mounts).differs(Kind::Crun, "one descriptor for each mount, under the limit of the container"),
+        case!(more_mounts_than_descriptors)
+            .differs(Kind::Crun, "one descriptor for each mount, under the caller's limit")
+            .differs(Kind::Runc, "1.1: the container has the hard limit for its soft one"),
         case!(no_mounts_at_all).differs(Kind::Runc, "needs /proc in the container to start it"),
         case!(bind_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(what_is_locked_in_a_user_namespace)
@@ -604,6 +607,28 @@ fn many_mounts(t: &Sandbox) {
         c.bind(&format!("/many/{number}"), &source, &["ro"]);
     }
     assert_eq!(c.out("grep -c ' /many/' /proc/self/mountinfo; cat /many/1099/f"), "1100\ncontent");
+}
+
+/// The runtime allows itself what the caller may have; the container has what the caller had.
+fn more_mounts_than_descriptors(t: &Sandbox) {
+    let source = data_dir(t);
+    for in_user_namespace in [false, true] {
+        let mut c = t.container();
+        if in_user_namespace {
+            c.with_user_namespace();
+        }
+        c.config["process"].remove("rlimits");
+        for number in 0..100 {
+            c.bind(&format!("/many/{number}"), &source, &["ro"]);
+        }
+        c.sh("grep -c ' /many/' /proc/self/mountinfo; ulimit -Sn; ulimit -Hn").write_config();
+        let run = c.command("run", &[]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -Sn 50; ulimit -Hn 500; exec \"$@\"", "sh"]);
+        limited.arg(run.get_program()).args(run.get_args());
+        limited.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        assert_eq!(t.spawn(&mut limited).wait().ok(), "100\n50\n500");
+    }
 }
 
 fn bind_in_a_user_namespace(t: &Sandbox) {

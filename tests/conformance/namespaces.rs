@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
-use jzon::JsonValue;
+use jzon::{JsonValue, array, object};
 
 use crate::case;
 use crate::support::{Case, Kind, Need, Sandbox, eventually, read};
@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
             .needs(&[Need::UserNamespaces])
             .differs(Kind::Runc, "wants mappings for a namespace that has its own"),
         case!(joined_namespaces_of_another_container),
+        case!(new_user_namespace_beside_joined_ones).needs(&[Need::UserNamespaces]),
         case!(own_mount_namespace_is_refused).isopod_only("crun takes it, runc says something else"),
         case!(mount_namespace_of_another_stays_as_it_was).isopod_only("what was mounted stays"),
         case!(path_of_another_type_is_refused),
@@ -261,6 +262,31 @@ fn joined_namespaces_of_another_container(t: &Sandbox) {
 }
 
 /// The runtime is in one that nobody else is in: what takes it would come to lie over this machine's root.
+/// From within the new one the others could not be joined, so the runtime does that before, and goes back: its hooks are
+/// where the runtime was.
+fn new_user_namespace_beside_joined_ones(t: &Sandbox) {
+    let mut first = t.container();
+    let pid = first.started();
+    let log = t.file("log", "");
+    let mut second = t.container();
+    second.with_user_namespace().without_mount("/sys");
+    let names = [("network", "net"), ("uts", "uts")];
+    for (kind, name) in names {
+        second.join(kind, &format!("/proc/{pid}/ns/{name}"));
+    }
+    second.config.remove("hostname");
+    let links = "for n in net uts user; do readlink /proc/self/ns/$n; done";
+    let script = format!("{{ {links}; }} >{}", log.display());
+    second.config["hooks"]["poststart"] = array![object! { path: "/bin/sh", args: ["sh", "-c", script.as_str()] }];
+    second.sh(links);
+    let ran = second.run_with(&["--pid-file", "relative"]).ok();
+    let lines: Vec<&str> = ran.lines().collect();
+    let before: Vec<String> = names.iter().map(|(_, name)| namespace_of(pid, name)).collect();
+    assert_eq!(lines[..2], before);
+    assert_ne!(lines[2], own_namespace("user"));
+    assert_eq!(read(log).lines().collect::<Vec<_>>(), ["net", "uts", "user"].map(own_namespace));
+}
+
 fn own_mount_namespace_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.join("mount", "/proc/self/ns/mnt").write_config();

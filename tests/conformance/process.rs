@@ -41,6 +41,7 @@ pub fn cases() -> Vec<Case> {
         case!(working_directory_has_to_be_absolute).differs(Kind::Crun, "taken as relative to the root"),
         case!(working_directory_through_a_descriptor_is_refused),
         case!(program_is_found_on_the_containers_path),
+        case!(program_that_is_passed_over).differs(Kind::Runc, "1.1: says that it was not found"),
         case!(program_by_relative_path),
         case!(arguments_are_passed_as_they_are),
         case!(program_not_on_path).differs(Kind::Runc, "Go's words, with the name in front"),
@@ -311,6 +312,16 @@ fn program_is_found_on_the_containers_path(t: &Sandbox) {
     fs::set_permissions(c.inside("/opt/tool"), PermissionsExt::from_mode(0o755)).expect("chmod");
     c.config["process"]["env"][0] = "PATH=/nowhere:/opt:/bin".into();
     assert_eq!(c.args(&["tool"]).run().ok(), "from opt");
+}
+
+/// As execvp(3) has it: what may not be executed is passed over, but if nothing else is found, it is the reason.
+fn program_that_is_passed_over(t: &Sandbox) {
+    let mut c = t.container();
+    c.file("/opt/echo", "text").file("/opt/tool", "text");
+    c.config["process"]["env"][0] = "PATH=/opt:/bin".into();
+    assert_eq!(c.args(&["echo", "of bin"]).run().ok(), "of bin");
+    c.args(&["tool"]).run().fails(&["ermission denied"]);
+    c.args(&[""]).run().is_refused();
 }
 
 fn program_by_relative_path(t: &Sandbox) {

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::case;
 use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Ran, Running, Sandbox, eventually, read};
 
@@ -14,6 +16,9 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(run_tells_the_supervisor).needs(&[Need::Probe]).isopod_only("other messages"),
         case!(detached_run_waits_until_ready).needs(&[Need::Probe]).isopod_only("other messages"),
+        case!(run_of_what_never_gets_ready)
+            .needs(&[Need::Probe])
+            .differs(Kind::Runc, "1.1: no signal until it is ready"),
         case!(start_waits_until_ready).needs(&[Need::Probe]).isopod_only("other messages"),
         case!(start_waits_no_longer_than_the_container_lives).needs(&[Need::Probe]),
         case!(notify_socket_for_another_user).needs(&[Need::Probe, Need::UserNamespaces]).isopod_only("other messages"),
@@ -102,6 +107,21 @@ fn detached_run_waits_until_ready(t: &Sandbox) {
     ready(writer);
     supervisor.hears_of(c.pid());
     run.wait().exits(0);
+}
+
+/// Until then, too, signals are the container's, and its end is the runtime's.
+fn run_of_what_never_gets_ready(t: &Sandbox) {
+    let supervisor = Supervisor::new(t);
+    let mut c = t.container();
+    c.probe("await").write_config();
+    let run = supervisor.spawn(t, &mut c.command("run", &[]));
+    eventually("it runs", || run.stdout().contains("ready"));
+    for signal in [Signal::SIGUSR1, Signal::SIGTERM] {
+        run.send(signal);
+        eventually("the signal", || run.stdout().contains(&format!("signal:{}\n", signal as i32)));
+    }
+    run.wait().exits(7);
+    assert_eq!(supervisor.heard(), Vec::<String>::new());
 }
 
 fn start_waits_until_ready(t: &Sandbox) {

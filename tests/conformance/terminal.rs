@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         case!(socket_without_a_terminal_is_refused_or_ignored),
         case!(terminal_in_a_user_namespace).needs(&[Need::UserNamespaces]),
         case!(foreground_relays_both_ways),
+        case!(foreground_passes_signals_on),
         case!(foreground_of_a_program_that_ends_at_once),
         case!(foreground_starts_with_the_window_size)
             .differs(Kind::Crun, "1.8: 0 by 0 until it changes")
@@ -170,6 +171,17 @@ fn foreground_relays_both_ways(t: &Sandbox) {
     terminal.write("21\r");
     terminal.expect("42");
     assert_eq!(child.wait().expect("wait").code(), Some(5));
+}
+
+fn foreground_passes_signals_on(t: &Sandbox) {
+    let c = with_terminal(t, "trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.01; done");
+    let mut terminal = Pty::open();
+    let mut child = terminal.attach(&c.write_config_for("run"));
+    terminal.expect("ready");
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR1).expect("kill");
+    terminal.expect("got it");
+    assert_eq!(child.wait().expect("wait").code(), Some(9));
 }
 
 /// Its end may come before anybody waits for it.
