@@ -32,6 +32,9 @@ pub fn cases() -> Vec<Case> {
             .differs(Kind::Crun, "1.8 fails one way or the other"),
         case!(update_cpu).needs(&[Need::V1("cpu")]).differs(Kind::Crun, "1.8 takes no -1"),
         case!(update_cpu_burst_and_idle).needs(&[Need::V1("cpu")]).isopod_only("no such options"),
+        case!(update_what_few_kernels_have)
+            .needs(&[Need::V1("cpu"), Need::V1("blkio")])
+            .unsteady(Kind::Crun, "1.8 does not know BFQ, if the kernel has it"),
         case!(update_cpuset_and_pids).needs(&[Need::V1("cpuset"), Need::V1("pids")]),
         case!(update_from_a_document)
             .needs(&[Need::V1("memory"), Need::V1("devices")])
@@ -285,6 +288,25 @@ fn update_cpu_burst_and_idle(t: &Sandbox) {
     assert_eq!(c.cgroup_file("cpu", "cpu.cfs_burst_us"), "20000");
     t.rt(&["update", "--cpu-idle", "1", &c.id]).ok();
     assert_eq!(c.cgroup_file("cpu", "cpu.idle"), "1");
+}
+
+/// Realtime and the BFQ scheduler are options of the kernel, and its own memory has had no limit for long.
+fn update_what_few_kernels_have(t: &Sandbox) {
+    let mut c = t.container();
+    c.started();
+    let has = |controller: &str, file: &str| c.cgroup(controller).join(file).exists();
+    if has("cpu", "cpu.rt_period_us") {
+        t.rt(&["update", "--cpu-rt-period", "900000", "--cpu-rt-runtime", "0", &c.id]).ok();
+        assert_eq!(c.cgroup_file("cpu", "cpu.rt_period_us"), "900000");
+    }
+    if has("blkio", "blkio.bfq.weight") {
+        t.rt(&["update", "--blkio-weight", "321", &c.id]).ok();
+        assert_eq!(c.cgroup_file("blkio", "blkio.bfq.weight"), "321");
+    }
+    for option in ["--kernel-memory", "--kernel-memory-tcp"] {
+        t.rt(&["update", option, "100000000", &c.id]).exits(0);
+    }
+    assert_eq!(c.status(), "running");
 }
 
 fn update_cpuset_and_pids(t: &Sandbox) {
