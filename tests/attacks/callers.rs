@@ -8,7 +8,7 @@ use std::process::Command;
 use jzon::{array, object};
 
 use crate::breach::{holds, refused, same};
-use crate::support::{Container, Need, Sandbox, eventually, read};
+use crate::support::{Container, Need, Sandbox, behind, eventually, read};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -177,10 +177,8 @@ fn no_mount_namespace_leaves_the_hosts_mounts_alone(t: &Sandbox) {
     let script = "mount --make-rshared /; awk '{print $5, $7}' /proc/self/mountinfo >\"$1\"; shift; \"$@\" >&2; \
                   awk '{print $5, $7}' /proc/self/mountinfo";
     let before = t.path("before");
-    let mut host = Command::new("unshare");
-    host.args(["-m", "sh", "-c", script, "sh"]).arg(&before).arg(run.get_program()).args(run.get_args());
-    host.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = t.spawn(&mut host).wait();
+    let host = ["unshare", "-m", "sh", "-c", script, "sh", before.to_str().expect("UTF-8")];
+    let ran = t.spawn(&mut behind(&host, &run)).wait();
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     same(&lines(&ran.stdout()), &lines(&read(&before)), "mounts of the host and their propagation");
 }

@@ -8,7 +8,7 @@ use jzon::object;
 use nix::libc;
 
 use crate::breach::{holds, says};
-use crate::support::{Container, Need, Sandbox, with_key};
+use crate::support::{Container, Need, Sandbox, behind, with_key};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -161,12 +161,7 @@ fn cve_2026_46680_user_that_is_no_number(t: &Sandbox) {
 
 /// What the caller may read by its groups is none of the container's business.
 fn groups_of_the_caller(t: &Sandbox) {
-    let grouped = |command: &Command| {
-        let mut caller = Command::new("setpriv");
-        caller.args(["--groups", "4,27,42"]).arg(command.get_program()).args(command.get_args());
-        caller.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        caller
-    };
+    let grouped = |command: &Command| behind(&["setpriv", "--groups", "4,27,42"], command);
     let mut c = t.container();
     for uid in [0, 1000] {
         c.as_user(uid, uid).sh("sed -n 's/^Groups:[[:space:]]*//p' /proc/self/status").write_config();

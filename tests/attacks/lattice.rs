@@ -10,7 +10,7 @@ use jzon::{array, object};
 use nix::libc;
 
 use crate::breach::{holds, same};
-use crate::support::{ConsoleSocket, Container, Guard, Need, Ran, Sandbox, deny};
+use crate::support::{ConsoleSocket, Container, Guard, Need, Ran, Sandbox, behind, deny};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -207,11 +207,7 @@ fn without_each(command: impl Fn() -> Command, run: impl Fn(&mut Command) -> Ran
 
 /// The same command without a call, by a caller who has groups that the container must not have.
 fn without(command: &Command, call: i64, first: Option<i32>, errno: i32) -> Command {
-    let denied = deny(command, call, first, errno);
-    let mut caller = Command::new("setpriv");
-    caller.args(["--groups", "4,27"]).arg(denied.get_program()).args(denied.get_args());
-    caller.envs(denied.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    caller
+    behind(&["setpriv", "--groups", "4,27"], &deny(command, call, first, errno))
 }
 
 fn run_without_a_call(t: &Sandbox) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use jzon::{array, object};
 
 use crate::breach::{attack, holds, refused_attack, same};
-use crate::support::Sandbox;
+use crate::support::{Sandbox, behind};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -196,8 +196,7 @@ fn passwd_is_a_fifo(t: &Sandbox) {
     assert!(made.expect("mkfifo").success());
     c.sh("true").write_config();
     let run = c.command("run", &[]);
-    let mut patient = Command::new("timeout");
-    patient.args(["--signal=KILL", "5"]).arg(run.get_program()).args(run.get_args()).current_dir(t.path(""));
+    let mut patient = behind(&["timeout", "--signal=KILL", "5"], &run);
     same(&t.spawn(&mut patient).wait().code, &0, "waits for a writer; exit code");
     c.force_delete();
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use jzon::object;
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Profile, Sandbox, read, refused_in_one_line};
+use crate::support::{Case, Container, Kind, Need, Profile, Sandbox, behind, read, refused_in_one_line};
 
 pub fn cases() -> Vec<Case> {
     let cases = [
@@ -244,10 +244,7 @@ fn confined_runtime_without_new_privileges(t: &Sandbox) {
     let mut c = asking(t, &profile.name);
     c.config["process"]["noNewPrivileges"] = false.into();
     let command = c.write_config_for("run");
-    let mut bound = Command::new("setpriv");
-    bound.arg("--no-new-privs").arg(command.get_program()).args(command.get_args());
-    bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    bound.current_dir(command.get_current_dir().expect("of a sandbox"));
+    let mut bound = behind(&["setpriv", "--no-new-privs"], &command);
     assert_eq!(said(t, &mut runtime.around(&bound)), both(&profile, &runtime));
     // And if nothing confines it, it may go anywhere.
     assert_eq!(said(t, &mut bound), enforced(&profile));

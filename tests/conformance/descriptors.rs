@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox};
+use crate::support::{Case, Container, Kind, Need, Sandbox, behind};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -31,9 +31,7 @@ pub fn cases() -> Vec<Case> {
 fn run_after(c: &Container, preparation: &str, options: &[&str]) -> Command {
     c.write_config();
     let own = c.command("run", options);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("{preparation}; exec \"$@\""), "sh"]).arg(own.get_program()).args(own.get_args());
-    command
+    behind(&["sh", "-c", &format!("{preparation}; exec \"$@\""), "sh"], &own)
 }
 
 const OPEN_SOME: &str = "exec 3</etc/passwd 4</ 5</proc 9</etc";

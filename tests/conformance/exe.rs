@@ -11,7 +11,7 @@ use std::process::Command;
 use nix::libc;
 
 use crate::case;
-use crate::support::{Case, Container, Need, Sandbox, copy_program, deny, eventually, read};
+use crate::support::{Case, Container, Need, Sandbox, behind, copy_program, deny, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -122,9 +122,7 @@ fn without_set_mm(command: &Command) -> Command {
 fn otherwise_a_limit_on_files_is_an_error(t: &Sandbox) {
     let c = t.container();
     let isopod = without_set_mm(&by(&copy(t), &c.write_config_for("run")));
-    let mut command = Command::new("prlimit");
-    command.arg("--fsize=1000:1000").arg(isopod.get_program()).args(isopod.get_args());
-    let ran = t.spawn(&mut command).wait();
+    let ran = t.spawn(&mut behind(&["prlimit", "--fsize=1000:1000"], &isopod)).wait();
     ran.fails(&["execute a sealed copy of isopod: File too large"]);
 }
 

@@ -9,7 +9,7 @@ use jzon::{JsonValue, object};
 use nix::sys::signal::Signal;
 
 use crate::case;
-use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Pty, Sandbox, eventually, read};
+use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Pty, Sandbox, behind, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -219,9 +219,7 @@ fn defaults_are_those_of_the_config(t: &Sandbox) {
 /// `exec` after a shell has done something to what it inherits.
 fn exec_after(c: &Container, preparation: &str, options: &[&str], words: &[&str]) -> Command {
     let own = c.exec_command(options, words);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("{preparation}; exec \"$@\""), "sh"]).arg(own.get_program()).args(own.get_args());
-    command
+    behind(&["sh", "-c", &format!("{preparation}; exec \"$@\""), "sh"], &own)
 }
 
 const OPEN_SOME: &str = "exec 3</etc/passwd 4</ 5</proc 9</etc";
@@ -270,10 +268,8 @@ fn session_keyring_is_not_the_callers(t: &Sandbox) {
 
 fn scheduling_is_not_inherited(t: &Sandbox) {
     let c = running(t);
-    let mut command = Command::new("taskset");
     let own = c.exec_command(&[], &["sh", "-c", "grep Cpus_allowed_list /proc/self/status"]);
-    command.args(["-c", "0"]).arg(own.get_program()).args(own.get_args());
-    let inside = t.spawn(&mut command).wait().ok();
+    let inside = t.spawn(&mut behind(&["taskset", "-c", "0"], &own)).wait().ok();
     let init = read(format!("/proc/{}/status", c.pid()));
     assert!(init.lines().any(|line| line == inside), "{inside}");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use jzon::object;
 
 use crate::case;
-use crate::support::{Case, Container, Need, Ran, Sandbox, Tmpfs, refused_in_one_line, unified};
+use crate::support::{Case, Container, Need, Ran, Sandbox, Tmpfs, behind, refused_in_one_line, unified};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -67,13 +67,7 @@ fn true_in(t: &Sandbox) -> Container<'_> {
 
 /// The same command with a limit of setrlimit(2): `prlimit --LIMIT=N COMMAND`.
 fn limited(command: &Command, limit: &str, number: u64) -> Command {
-    let mut limited = Command::new("prlimit");
-    limited.arg(format!("--{limit}={number}:{number}")).arg(command.get_program()).args(command.get_args());
-    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(directory) = command.get_current_dir() {
-        limited.current_dir(directory);
-    }
-    limited
+    behind(&["prlimit", &format!("--{limit}={number}:{number}")], command)
 }
 
 fn little_memory(t: &Sandbox) {
@@ -193,11 +187,9 @@ fn read_only_run(t: &Sandbox) {
     c.write_config();
     let mut runtime = t.bare_command();
     runtime.arg("run").arg("--bundle").arg(&c.bundle).arg(&c.id);
-    let mut command = Command::new("unshare");
     let script = "mount -t tmpfs -o ro tmpfs /run && exec \"$@\"";
-    command.args(["--mount", "--propagation=private", "sh", "-c", script, "sh"]);
-    command.arg(runtime.get_program()).args(runtime.get_args());
-    let ran = t.spawn(&mut command).wait();
+    let before = ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh"];
+    let ran = t.spawn(&mut behind(&before, &runtime)).wait();
     ran.fails(&["/run/isopod", "Read-only file system"]);
     refused_in_one_line(&ran);
 }

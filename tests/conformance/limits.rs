@@ -6,7 +6,7 @@ use std::fs;
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, controller, read, unified};
+use crate::support::{Case, Container, Kind, Need, Sandbox, behind, controller, read, unified};
 
 pub fn cases() -> Vec<Case> {
     let memory = &[Need::Controller("memory")];
@@ -183,10 +183,12 @@ fn read_only_cgroups_are_named(t: &Sandbox) {
     let script = "for m in $(grep ' - cgroup2\\? ' /proc/self/mountinfo | cut -d' ' -f5); do \
                   mount -o remount,bind,ro $m || exit 9; done; exec \"$@\"";
     let runtime = c.command("run", &[]);
-    let mut command = std::process::Command::new("unshare");
-    command.args(["--mount", "--propagation=private", "sh", "-c", script, "sh"]);
-    command.arg(runtime.get_program()).args(runtime.get_args());
-    t.spawn(&mut command).wait().fails(&["create cgroup", "Read-only file system", "mounted read-only"]);
+    let before = ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh"];
+    t.spawn(&mut behind(&before, &runtime)).wait().fails(&[
+        "create cgroup",
+        "Read-only file system",
+        "mounted read-only",
+    ]);
     assert_eq!(t.states(), Vec::<String>::new());
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use jzon::{array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, Tmpfs, controller, read};
+use crate::support::{Case, Container, Kind, Need, Sandbox, Tmpfs, behind, controller, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -622,11 +622,8 @@ fn more_mounts_than_descriptors(t: &Sandbox) {
             c.bind(&format!("/many/{number}"), &source, &["ro"]);
         }
         c.sh("grep -c ' /many/' /proc/self/mountinfo; ulimit -Sn; ulimit -Hn").write_config();
-        let run = c.command("run", &[]);
-        let mut limited = Command::new("sh");
-        limited.args(["-c", "ulimit -Sn 50; ulimit -Hn 500; exec \"$@\"", "sh"]);
-        limited.arg(run.get_program()).args(run.get_args());
-        limited.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let limits = ["sh", "-c", "ulimit -Sn 50; ulimit -Hn 500; exec \"$@\"", "sh"];
+        let mut limited = behind(&limits, &c.command("run", &[]));
         assert_eq!(t.spawn(&mut limited).wait().ok(), "100\n50\n500");
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Kind, Need, Sandbox, eventually, read};
+use crate::support::{Case, Kind, Need, Sandbox, behind, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -290,10 +290,7 @@ fn new_user_namespace_beside_joined_ones(t: &Sandbox) {
 fn own_mount_namespace_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.join("mount", "/proc/self/ns/mnt").write_config();
-    let run = c.command("run", &[]);
-    let mut apart = std::process::Command::new("unshare");
-    apart.arg("--mount").arg(run.get_program()).args(run.get_args());
-    apart.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut apart = behind(&["unshare", "--mount"], &c.command("run", &[]));
     t.spawn(&mut apart).wait().fails(&["is our own mount namespace"]);
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use jzon::{JsonValue, array, object};
 
 use crate::case;
-use crate::support::{Case, Container, Kind, Need, Sandbox, read, with_key};
+use crate::support::{Case, Container, Kind, Need, Sandbox, behind, read, with_key};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -88,9 +88,7 @@ fn no_groups_of_the_caller(t: &Sandbox) {
     let c = &mut t.container();
     c.sh("sed -n 's/^Groups:[[:space:]]*//p' /proc/self/status").write_config();
     let own = c.command("run", &[]);
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--groups", "4,24"]).arg(own.get_program()).args(own.get_args());
-    assert_eq!(t.spawn(&mut command).wait().ok(), "");
+    assert_eq!(t.spawn(&mut behind(&["setpriv", "--groups", "4,24"], &own)).wait().ok(), "");
 }
 
 fn umask_is_set(t: &Sandbox) {
@@ -387,8 +385,7 @@ fn scheduling_is_not_inherited(t: &Sandbox) {
     let c = &mut t.container();
     c.sh("sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status").write_config();
     let own = c.command("run", &[]);
-    let mut command = std::process::Command::new("taskset");
-    command.args(["-c", "0"]).arg(own.get_program()).args(own.get_args());
+    let mut command = behind(&["taskset", "-c", "0"], &own);
     let all = read("/proc/1/status");
     let all = all.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("cpus").trim();
     assert_eq!(t.spawn(&mut command).wait().ok(), all);

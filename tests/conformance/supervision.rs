@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::case;
-use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Ran, Running, Sandbox, eventually, read};
+use crate::support::{Case, ConsoleSocket, Container, Kind, Need, Ran, Running, Sandbox, behind, eventually, read};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -208,9 +208,7 @@ fn groups_of_the_caller(t: &Sandbox) {
     let groups = "sed -n 's/^Groups:[[:space:]]*//p' /proc/self/status";
     let with_groups = |c: &Container<'_>| {
         let run = c.write_config_for("run");
-        let mut command = Command::new("setpriv");
-        command.args(["--groups", "12,34"]).arg(run.get_program()).args(run.get_args());
-        t.spawn(&mut command).wait().ok()
+        t.spawn(&mut behind(&["setpriv", "--groups", "12,34"], &run)).wait().ok()
     };
     c.sh(groups);
     assert_eq!(with_groups(&c).trim(), "12 34");
@@ -222,8 +220,7 @@ fn listen_pid_is_that_of_init(t: &Sandbox) {
     let mut c = t.container();
     c.without_namespace("pid").sh("echo $LISTEN_FDS $LISTEN_PID $$");
     let run = c.write_config_for("run");
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "exec 3</dev/null; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    let mut shell = behind(&["sh", "-c", "exec 3</dev/null; exec \"$@\"", "sh"], &run);
     let said = t.spawn(shell.env("LISTEN_FDS", "1")).wait().ok();
     let words: Vec<_> = said.split_whitespace().collect();
     assert_eq!((words[0], words[1]), ("1", words[2]));

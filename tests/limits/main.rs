@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 
 use jzon::object;
 use libtest_mimic::{Arguments, Trial};
-use support::{Case, Ran, Running, Runtime, Sandbox, Session, refused_in_one_line, trial};
+use support::{Case, Ran, Running, Runtime, Sandbox, Session, behind, refused_in_one_line, trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -83,10 +83,8 @@ fn five_thousand_mounts_of_the_host(t: &Sandbox) {
         [ "$(wc -l < /proc/self/mountinfo)" -gt 5000 ] || exit 9
         exec "$@""#;
     let runtime = c.sh("grep -c . /proc/self/mountinfo").write_config_for("run");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation=private", "sh", "-c", script]).arg(&dir);
-    command.arg(runtime.get_program()).args(runtime.get_args());
-    let seen: usize = t.spawn(&mut command).wait().ok().parse().expect("a number");
+    let before = ["unshare", "--mount", "--propagation=private", "sh", "-c", script, dir.to_str().expect("UTF-8")];
+    let seen: usize = t.spawn(&mut behind(&before, &runtime)).wait().ok().parse().expect("a number");
     assert!(seen < 100, "{seen} mounts in the container");
     nothing_is_left(t);
 }

@@ -44,6 +44,17 @@ pub struct Ran {
     stderr: File,
 }
 
+/// The same command behind these words: those of a program that executes it.
+pub fn behind(words: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(words[0]);
+    outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    outer
+}
+
 /// Starts a command. Output goes to files, not pipes, so that nobody has to drain it and a container which lives
 /// longer than the command keeps nobody waiting.
 #[track_caller]

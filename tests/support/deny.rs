@@ -1,5 +1,6 @@
 //! Commands of a caller who is not like others: who is forbidden a system call, as by an older kernel, or who has a secret.
 
+use super::command::behind;
 use std::process::Command;
 
 use super::probe;
@@ -19,11 +20,6 @@ pub fn with_key(command: &Command, name: &str, secret: &str) -> Command {
 
 #[track_caller]
 fn by_probe(command: &Command, words: &[&str]) -> Command {
-    let mut same = Command::new(probe::path().expect("probe"));
-    same.args(words).arg(command.get_program()).args(command.get_args());
-    same.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(directory) = command.get_current_dir() {
-        same.current_dir(directory);
-    }
-    same
+    let probe = probe::path().expect("probe");
+    behind(&[&[probe.to_str().expect("UTF-8")], words].concat(), command)
 }

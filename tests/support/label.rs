@@ -1,6 +1,7 @@
 //! What it takes to see security modules at work: profiles of AppArmor that exist for one test, and the policy that
 //! scripts/lab loads into SELinux.
 
+use super::command::behind;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -62,12 +63,8 @@ impl Profile {
     /// The command under this profile.
     pub fn around(&self, command: &Command) -> Command {
         let script = "printf 'exec %s' \"$0\" >/proc/self/attr/apparmor/exec && exec \"$@\"";
-        let mut around = Command::new("/bin/sh");
-        around.args(["-c", script, &self.name]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            around.env(name, value.unwrap_or_default());
-        }
-        around.current_dir(command.get_current_dir().expect("of a sandbox")).stdin(Stdio::null());
+        let mut around = behind(&["/bin/sh", "-c", script, &self.name], command);
+        around.stdin(Stdio::null());
         around
     }
 

@@ -19,7 +19,7 @@ mod user;
 
 pub use agent::Agent;
 pub use case::{BREACH, Case, Need, Outcome, outcome, seen, trial};
-pub use command::{Ran, Running, eventually, refused_in_one_line};
+pub use command::{Ran, Running, behind, eventually, refused_in_one_line};
 pub use container::{Container, copy_program, default_config};
 pub use denied::Denied;
 pub use deny::{deny, with_key};

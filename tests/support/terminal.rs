@@ -1,5 +1,6 @@
 //! Terminals: a pty of the test's own, and the socket over which a runtime hands over a container's.
 
+use super::command::behind;
 use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -92,12 +93,7 @@ impl Pty {
     /// Runs the command with this terminal as its controlling terminal and its three streams.
     pub fn attach(&self, command: &Command) -> std::process::Child {
         let slave = || Stdio::from(self.slave().try_clone().expect("dup"));
-        let mut wrapped = Command::new("setsid");
-        wrapped.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
-        wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        if let Some(dir) = command.get_current_dir() {
-            wrapped.current_dir(dir);
-        }
+        let mut wrapped = behind(&["setsid", "--ctty", "--wait"], command);
         wrapped.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("setsid")
     }
 
