@@ -73,6 +73,8 @@ impl Sources {
     /// # Errors
     /// Those that have nothing to do with rights.
     pub fn lock(&mut self, plan: &Plan<'_>) -> Result<()> {
+        // It is not cut off from the host yet, but of a less privileged one the host gets no mount.
+        namespace_is_ours();
         if let Some((root, is_cut)) = unless_refused(open_root(plan, CWD))? {
             core::mem::replace(&mut self.root, root).close();
             self.is_cut = is_cut;

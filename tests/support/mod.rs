@@ -23,7 +23,7 @@ pub use command::{Ran, Running, behind, eventually, refused_in_one_line};
 pub use container::{Container, copy_program, default_config};
 pub use denied::Denied;
 pub use deny::{deny, with_key};
-pub use host::{Tmpfs, controller, read, unified};
+pub use host::{Tmpfs, controller, linux, read, unified};
 pub use label::Profile;
 pub use probe::path as probe_path;
 pub use runtime::{Kind, Runtime};
