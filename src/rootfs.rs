@@ -67,19 +67,22 @@ impl Sources {
 
     /// In init, in a new mount namespace that is of a user namespace: takes in place of these whatever it can open there
     /// itself, from the bundle. Of that the kernel locks what the host has mounted or restricted (mount_namespaces(7)).
-    /// As it was opened by the runtime remains what only that may open, what has other ids, and what the config wants to
-    /// be free of a restriction.
+    /// As it was opened by the runtime remains what only that may open, what has other ids, what the config wants to be
+    /// free of a restriction, and before Linux 5.12 what is to have the mounts that the host makes there later.
     ///
     /// # Errors
     /// Those that have nothing to do with rights.
     pub fn lock(&mut self, plan: &Plan<'_>) -> Result<()> {
-        // It is not cut off from the host yet, but of a less privileged one the host gets no mount.
+        // Before Linux 5.12 a tree is attached to be changed. That is no harm, since the host gets no mount of a less
+        // privileged namespace; but it will be cut off from the host with all else that is attached.
+        let attaches = mount_setattr(self.root.as_fd(), false, &MountAttr::default()).is_err();
         namespace_is_ours();
+        let is_ours = |mount: &Mount<'_>| mount.idmap.is_none() && !(attaches && mount.hears_of_the_host());
         if let Some((root, is_cut)) = unless_refused(open_root(plan, CWD))? {
             core::mem::replace(&mut self.root, root).close();
             self.is_cut = is_cut;
         }
-        for (place, mount) in plan.mounts.steps.iter().enumerate().filter(|(_, mount)| mount.idmap.is_none()) {
+        for (place, mount) in plan.mounts.steps.iter().enumerate().filter(|(_, mount)| is_ours(mount)) {
             if let Some(tree) = unless_refused(open_bind(mount, CWD))?.flatten()
                 && mount::change(mount, tree.as_fd()).is_ok()
             {

@@ -194,6 +194,12 @@ impl Mount<'_> {
         self.destination.normal.strip_prefix(sys.destination.normal) == Some("/fs/cgroup")
     }
 
+    /// Whether what the host mounts later is to be there, too.
+    #[must_use]
+    pub fn hears_of_the_host(&self) -> bool {
+        self.changes.iter().any(|change| change.attr.propagation == propagation::SLAVE)
+    }
+
     /// Whether mount points can be made in it at all.
     fn is_tmpfs(&self) -> bool {
         matches!(self.what, What::Filesystem { fs, .. } if fs == c"tmpfs")

@@ -544,10 +544,16 @@ fn mounts_below_do_not_reach_the_host(t: &Sandbox) {
 /// Its root would mount something on the host. There it is a slave's own that is shared.
 fn shared_mount_does_not_reach_out_of_a_user_namespace(t: &Sandbox) {
     let tree = shared_tree(t);
-    for options in [&["rbind", "rshared"][..], &["bind", "shared"]] {
+    let all = [
+        (&["rbind", "rshared"][..], "shared master"),
+        (&["bind", "shared"], "shared master"),
+        (&["rbind", "rslave"], "master"),
+        (&["rbind", "rprivate"], ""),
+    ];
+    for (options, wanted) in all {
         let mut c = t.container();
         c.with_user_namespace().mount("/data", "bind", &tree.0, options);
-        assert_eq!(propagation(&mut c, "/data"), "shared master", "{options:?}");
+        assert_eq!(propagation(&mut c, "/data"), wanted, "{options:?}");
     }
 }
 
