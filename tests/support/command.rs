@@ -44,7 +44,8 @@ pub struct Ran {
     stderr: File,
 }
 
-/// The same command behind these words: those of a program that executes it.
+/// The same command behind these words: those of a program that executes it. Its stdin is an empty file, as that of
+/// all of them: some runtimes give the host's null device to the user.
 pub fn behind(words: &[&str], command: &Command) -> Command {
     let mut outer = Command::new(words[0]);
     outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
@@ -52,6 +53,7 @@ pub fn behind(words: &[&str], command: &Command) -> Command {
     if let Some(directory) = command.get_current_dir() {
         outer.current_dir(directory);
     }
+    outer.stdin(scratch());
     outer
 }
 

@@ -173,12 +173,16 @@ mod of_root {
     }
 
     pub(super) fn out_of_memory_in_a_scope(podman: &Engine) {
-        let limits = ["--memory", "8m", "--memory-swap", "8m"];
-        let output =
-            podman.run_kept("greedy", &[&limits[..], &[IMAGE, "sh", "-c", "x=a; while :; do x=$x$x; done"]].concat());
-        assert_eq!(output.status, 137, "{output:?}");
-        assert_eq!(podman.inspect("greedy", "State.OOMKilled"), "true");
-        podman.remove("greedy");
+        let words = ["--memory", "8m", "--memory-swap", "8m", IMAGE, "sh", "-c", "x=a; while :; do x=$x$x; done"];
+        let is_seen = || {
+            let output = podman.run_kept("greedy", &words);
+            assert_eq!(output.status, 137, "{output:?}");
+            let seen = podman.inspect("greedy", "State.OOMKilled");
+            podman.remove("greedy");
+            seen == "true"
+        };
+        // conmon looks into a cgroup that systemd removes as soon as it is empty, and now and then comes too late.
+        assert!((0..3).any(|_| is_seen()), "podman has not heard of it");
     }
 
     pub(super) fn pod_is_a_slice(podman: &Engine) {
