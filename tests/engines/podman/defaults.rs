@@ -175,10 +175,10 @@ mod of_root {
     pub(super) fn out_of_memory_in_a_scope(podman: &Engine) {
         let words = ["--memory", "8m", "--memory-swap", "8m", IMAGE, "sh", "-c", "x=a; while :; do x=$x$x; done"];
         let is_seen = || {
-            let output = podman.run_kept("greedy", &words);
+            let output = podman.run_kept("greedy-scope", &words);
             assert_eq!(output.status, 137, "{output:?}");
-            let seen = podman.inspect("greedy", "State.OOMKilled");
-            podman.remove("greedy");
+            let seen = podman.inspect("greedy-scope", "State.OOMKilled");
+            podman.remove("greedy-scope");
             seen == "true"
         };
         // conmon looks into a cgroup that systemd removes as soon as it is empty, and now and then comes too late.
