@@ -177,9 +177,9 @@ mod of_root {
         let is_seen = || {
             let output = podman.run_kept("greedy-scope", &words);
             assert_eq!(output.status, 137, "{output:?}");
-            let seen = podman.inspect("greedy-scope", "State.OOMKilled");
+            let seen = host::eventually(|| podman.inspect("greedy-scope", "State.OOMKilled") == "true");
             podman.remove("greedy-scope");
-            seen == "true"
+            seen
         };
         // conmon looks into a cgroup that systemd removes as soon as it is empty, and now and then comes too late.
         assert!((0..3).any(|_| is_seen()), "podman has not heard of it");
