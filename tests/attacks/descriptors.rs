@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::libc;
 
 use crate::breach::{holds, same};
-use crate::support::{Container, Need, Sandbox, deny};
+use crate::support::{Container, Need, Sandbox, behind, deny};
 use crate::{Attack, attack};
 
 pub fn attacks() -> Vec<Attack> {
@@ -27,10 +27,7 @@ const OPEN_SOME: &str = "exec 3</etc/passwd 4</ 5</proc 9</etc";
 
 /// The same command, after a shell has left some descriptors open.
 fn careless(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{OPEN_SOME}; exec \"$@\""), "sh"]).arg(command.get_program()).args(command.get_args());
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
+    behind(&["sh", "-c", &format!("{OPEN_SOME}; exec \"$@\""), "sh"], command)
 }
 
 /// The guarded secret by a path relative to the host's root, or to any directory of the host.

@@ -261,7 +261,6 @@ fn joined_namespaces_of_another_container(t: &Sandbox) {
     assert_ne!(second.out("readlink /proc/self/ns/mnt"), namespace_of(pid, "mnt"));
 }
 
-/// The runtime is in one that nobody else is in: what takes it would come to lie over this machine's root.
 /// From within the new one the others could not be joined, so the runtime does that before, and goes back: its hooks are
 /// where the runtime was.
 fn new_user_namespace_beside_joined_ones(t: &Sandbox) {
@@ -287,6 +286,7 @@ fn new_user_namespace_beside_joined_ones(t: &Sandbox) {
     assert_eq!(read(log).lines().collect::<Vec<_>>(), ["net", "uts", "user"].map(own_namespace));
 }
 
+/// The runtime is in one that nobody else is in: what takes it would come to lie over this machine's root.
 fn own_mount_namespace_is_refused(t: &Sandbox) {
     let mut c = t.container();
     c.join("mount", "/proc/self/ns/mnt").write_config();

@@ -1,8 +1,8 @@
 //! Commands of a caller who is not like others: who is forbidden a system call, as by an older kernel, or who has a secret.
 
-use super::command::behind;
 use std::process::Command;
 
+use super::command::behind;
 use super::probe;
 
 /// The same command; it, and what it starts, gets `errno` from every call of this number. If `first` is given, only

@@ -1,11 +1,11 @@
 //! What it takes to see security modules at work: profiles of AppArmor that exist for one test, and the policy that
 //! scripts/lab loads into SELinux.
 
-use super::command::behind;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::command::behind;
 use super::host::read;
 use super::sandbox::Sandbox;
 

@@ -1,6 +1,5 @@
 //! Terminals: a pty of the test's own, and the socket over which a runtime hands over a container's.
 
-use super::command::behind;
 use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,6 +12,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::termios::tcgetattr;
 
+use super::command::behind;
 use super::command::{eventually, limit, read_until};
 use super::sandbox::Sandbox;
 
